@@ -1,0 +1,143 @@
+// A reaper collects children that end, on your libuv loop, and tells each of them once.
+//
+//     uvreap::reaper reaper(*uv_default_loop());
+//     if (int error = reaper.start()) return error;
+//     pid_t pid;
+//     int error = reaper.fork(&pid, [] { return 3; },
+//                             [](const uvreap::child_exit& exit) { std::cout << exit << '\n'; });
+//     uv_run(uv_default_loop(), UV_RUN_DEFAULT);
+//
+// How it works. Hear: SIGCHLD, the exit index or the idle poller only say that a pass is due. Collect: the
+// pass waits for our own children by number, with WNOHANG, under a budget. Tell: the callbacks run one poll
+// later, so what a child wrote before it ended has been read by then (but a grandchild may hold the pipe).
+//
+// The caller promises: every call but post_watch() comes from the loop's thread (asserted, in every build); the
+// loop outlives the reaper and runs once more after close() or destruction, so that libuv lets go of its
+// handles; nobody else waits for a watched child (if somebody does, the exit is told as lost). A loop may move
+// to another thread: the reaper follows with the first turn there, or when the old thread has ended.
+//
+// Errors are libuv's: 0 or UV_E*, and a call that failed changed nothing. Every call that returns int answers
+// UV_EINVAL before start() and after close(), and UV_EPERM in a forked copy. How a child ended is never an error.
+//
+// Callbacks run on the loop's thread, never inside the call that registered them, and may call anything here,
+// closing or destroying the reaper included. They must not throw: std::terminate ends the program.
+//
+// WARNING: libuv's SIGCHLD handle replaces a handler that was there, does not chain it and does not put it back;
+// sigchld_use::never leaves it alone.
+#pragma once
+
+#include <uv.h>
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <memory>
+
+#include "uvreap/child_exit.hpp"
+#include "uvreap/export.hpp"
+#include "uvreap/statistics.hpp"
+#include "uvreap/wait4.hpp"
+
+namespace uvreap {
+
+// Empty: the child is reserved. It is reaped, and told when a later watch() brings a callback.
+using callback = std::function<void(const child_exit&)>;
+
+enum class sigchld_use {
+  always,       // registered at start
+  when_needed,  // registered when something needs it (stops, children no index names), kept from then on
+  never,        // the program's own handler stays; what only SIGCHLD tells waits for the poller
+};
+
+struct UVREAP_API options {
+  scope children = scope::watched();  // any other is UV_EINVAL
+  index_kind index = index_kind::automatic;
+  sigchld_use sigchld = sigchld_use::always;
+
+  // What one loop turn spends at most on collecting: children (looked at or told; at least 1), and CPU time of
+  // the loop's thread, without your callbacks (at least 1 us). The rest is carried into the next turn.
+  int budget = 64;
+  std::chrono::microseconds budget_time{500};
+
+  // The longest the idle poller rests while something is watched. It goes through all unindexed children, so
+  // it costs one wait4 for each; it bounds how long a lost notice or a stolen exit stays unknown. Shortens
+  // itself down to a sixteenth (and not below 10 ms) while it finds something. 0: no poller, and then a lost
+  // notice is lost for ever. Negative: UV_EINVAL.
+  std::chrono::milliseconds poll_every{1000};
+};
+
+struct UVREAP_API watch_options {
+  // The loop stays alive from watch() until the callback has returned. Reserved and forgotten children never
+  // hold it.
+  bool ref = true;
+
+  // Called for each stop and continue that the kernel still knew when we looked. Empty: they are ignored.
+  std::function<void(const child_change&)> on_change{};
+};
+
+class UVREAP_API reaper {
+ public:
+  explicit reaper(uv_loop_t&, options = {});  // touches nothing before start()
+  ~reaper();                                  // as close() without done
+  reaper(const reaper&) = delete;
+  reaper& operator=(const reaper&) = delete;
+
+  // UV_EALREADY: it runs. UV_EINVAL: options, or sigchld_use::never while SIGCHLD is ignored. UV_ENOTSUP: that
+  // index is not to be had. UV_EMFILE, UV_ENOMEM: try again later. After close() it begins anew.
+  [[nodiscard]] int start();
+
+  // Releases every watch (the children stay yours, zombies too), drops what is collected and untold. done runs
+  // in a later turn, when libuv has let go of every handle. Closing again, or before start(), is 0 and calls
+  // done too.
+  int close(std::function<void()> done = {});
+
+  // One callback when the child ends, or in the next turn if it ended long ago. The callback's captures live
+  // until it has returned, or until release(), forget() or close(). UV_EINVAL: pid <= 0. UV_EEXIST: watched,
+  // here or by another reaper of this process. UV_ESRCH: no child of ours. UV_ENOMEM.
+  // A reserved or forgotten child is taken (back) by watch().
+  [[nodiscard]] int watch(pid_t, callback);
+  [[nodiscard]] int watch(pid_t, watch_options, callback);
+
+  // The child that this pidfd names, which cannot be a younger one with the same number. The descriptor stays
+  // the caller's and may be closed at once. Further errors: UV_EBADF, UV_EINVAL: not a pidfd. UV_ENOTSUP: the
+  // kernel is older than 6.13 and /proc is not mounted, so its number cannot be told.
+  [[nodiscard]] int watch_pidfd(int pidfd, callback);
+  [[nodiscard]] int watch_pidfd(int pidfd, watch_options, callback);
+
+  // No callback, and the child is yours to wait for. UV_EALREADY: its status is taken already, and the
+  // callback still comes. UV_ESRCH: not watched here.
+  [[nodiscard]] int release(pid_t);
+
+  // No callback, still reaped. If it is collected already, its telling is dropped. UV_ESRCH: not watched here.
+  [[nodiscard]] int forget(pid_t);
+
+  // Proven ours before the signal goes, so no recycled pid is hit: UV_ESRCH if it is collected, or taken by
+  // somebody else (then told as lost), or not watched here. A zombie takes signals in silence. signum 0 only
+  // asks. UV_EINVAL: pid <= 0, or no such signal. Without pidfd_open (seccomp, no descriptor left) the proof
+  // and the signal are two calls by number.
+  [[nodiscard]] int kill(pid_t, int signum);
+
+  // Reserves, forks (as uvreap::fork does) and watches: an exit right after the fork is not missed. The child
+  // does _exit(child_main() & 0xff); an exception there ends the child by SIGABRT. Errors of fork; then there
+  // is no child, and *out is untouched. *out is set before this returns.
+  [[nodiscard]] int fork(pid_t* out, std::function<int()> child_main, callback);
+  [[nodiscard]] int fork(pid_t* out, std::function<int()> child_main, watch_options, callback);
+
+  // watch(), from any thread, while the reaper exists. The hand-over itself never holds the loop; once taken it
+  // is a watch like others. A pid that cannot be watched is told as lost. Dropped when the reaper is closed.
+  // Throws std::bad_alloc, with nothing handed over.
+  void post_watch(pid_t, callback);
+
+  // In a forked copy, after uv_loop_fork(loop): starts afresh with the same options, nothing watched, the
+  // parent's callbacks destroyed uncalled. UV_EINVAL: this is no forked copy, or it was never started.
+  // A copy that is not used needs nothing: its destructor leaves the parent's kernel objects alone.
+  [[nodiscard]] int after_fork();
+
+  [[nodiscard]] statistics stats() const;  // empty before start() and in a forked copy
+
+ private:
+  class impl;
+  std::unique_ptr<impl> impl_;
+};
+
+}  // namespace uvreap

@@ -1,0 +1,63 @@
+#include "exit_index_peek.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+
+#include "syscalls.hpp"
+
+namespace uvreap {
+
+void exit_index_peek::disarm(pid_t pid) noexcept {
+  armed_.remove(pid);
+  if (last_peeked_ == pid) last_peeked_ = 0;
+}
+
+void exit_index_peek::hear(notice who) noexcept {
+  if (armed_.size() == 0) return;
+  if (who == notice::poller) {
+    armed_.ask(notice::poller);
+  } else {
+    peek_due_ = true;
+  }
+}
+
+std::size_t exit_index_peek::take(std::span<candidate> out) noexcept {
+  if (peek_due_) {
+    if (pid_t ours = peek(); ours != 0) {
+      out[0] = {ours, notice::sigchld};
+      return 1;
+    }
+    peek_due_ = false;
+  }
+  std::array<pid_t, 16> pids{};
+  std::size_t count = armed_.take(std::span(pids).first(std::min(out.size(), pids.size())));
+  for (std::size_t i = 0; i < count; ++i) out[i] = {pids[i], armed_.why()};
+  return count;
+}
+
+bool exit_index_peek::has_more() const noexcept { return peek_due_ || armed_.under_way(); }
+
+pid_t exit_index_peek::peek() noexcept {
+  siginfo_t first{};
+  if (sys::waitid(P_ALL, 0, &first, WEXITED | WNOHANG | WNOWAIT) != 0) {
+    // ECHILD: no child at all, or only such as need __WALL; the poller's round tells who is lost. After anything
+    // else we do not know, and ask each of ours.
+    if (errno != ECHILD) armed_.ask(notice::sigchld);
+    return 0;
+  }
+  if (first.si_pid == 0) return 0;
+  if (!armed_.has(first.si_pid) || first.si_pid == last_peeked_) {
+    // Somebody else's, or one that wait4 did not give. Never peek at it again before the next notice.
+    armed_.ask(notice::sigchld);
+    return 0;
+  }
+  return last_peeked_ = first.si_pid;
+}
+
+void exit_index_peek::describe(statistics& stats) const noexcept {
+  stats.index = index_kind::peek;
+  stats.on_peek = armed_.size();
+}
+
+}  // namespace uvreap

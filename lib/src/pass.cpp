@@ -1,0 +1,169 @@
+#include "pass.hpp"
+
+#include <sys/wait.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <new>
+#include <utility>
+
+#include "syscalls.hpp"
+
+namespace uvreap {
+namespace {
+
+// With WNOHANG the kernel does not say EINTR; a tracer or a filter may. Bounded, as everything in a pass.
+constexpr int tries_at_eintr = 16;
+
+pid_t wait_for(pid_t pid, int options, int* word, ::rusage* usage) noexcept {
+  for (int tries = 1;; ++tries) {
+    pid_t result = sys::wait4(pid, word, options, usage);
+    if (result >= 0 || errno != EINTR || tries == tries_at_eintr) return result;
+  }
+}
+
+}  // namespace
+
+pass::pass(registry& all, exit_index& index, watch_table& table, ready_list& ready, const options& options,
+           statistics& stats) noexcept
+    : registry_(all), index_(index), table_(table), ready_(ready), options_(options), stats_(stats) {}
+
+void pass::hear(notice who) noexcept {
+  if (who == notice::sigchld) ++stats_.heard_by_sigchld, unheard_ = false;
+  if (who == notice::poller) ++stats_.heard_by_poller;
+  index_.hear(who);
+  wants_changes_.ask(who);
+}
+
+void pass::hint(pid_t pid, notice who) noexcept try {
+  hints_.push_back({pid, who});
+} catch (const std::bad_alloc&) {
+  // No memory for a hint: the poller finds it.
+}
+
+bool pass::make_room() noexcept { return wants_changes_.make_room() && index_.make_room(); }
+
+void pass::add(pid_t pid, bool wants_changes) noexcept {
+  index_.arm(pid);
+  if (wants_changes) want_changes(pid);
+}
+
+void pass::want_changes(pid_t pid) noexcept { wants_changes_.add(pid); }
+
+void pass::remove(pid_t pid) noexcept {
+  index_.disarm(pid);
+  wants_changes_.remove(pid);
+}
+
+bool pass::run() noexcept {
+  ++stats_.passes;
+  settle_missed();
+  int told = tell();
+  if (stopped_) return false;
+
+  budget budget(options_.budget, options_.budget_time);  // begins after the callbacks, whose time is not ours
+  budget.told(told);
+  collect(budget);
+  stats_.longest_pass = budget.longer_than(stats_.longest_pass);
+
+  bool uncollected =
+      batch_next_ < batch_end_ || !hints_.empty() || index_.has_more() || wants_changes_.under_way();
+  if (uncollected) ++stats_.budget_spent_turns;
+  return uncollected || !ready_.empty() || found_now_ != 0;
+}
+
+int pass::tell() noexcept {
+  // Only what is there now: what a callback adds waits for the next turn, or a chain of them would never end.
+  int count = static_cast<int>(std::min(ready_.size(), static_cast<std::size_t>(options_.budget)));
+  for (int i = 0; i < count && !ready_.empty(); ++i) ready_.tell_one();
+  return count;
+}
+
+void pass::collect(budget& budget) noexcept {
+  while (!budget.spent()) {
+    if (batch_next_ == batch_end_) refill();
+    if (batch_next_ == batch_end_) return;
+    collect_one(batch_[batch_next_++]);
+    budget.looked_at_one();
+  }
+}
+
+void pass::refill() noexcept {
+  batch_next_ = batch_end_ = 0;
+  while (!hints_.empty() && batch_end_ < batch_.size()) {
+    batch_[batch_end_++] = hints_.back();
+    hints_.pop_back();
+  }
+  for (int sources = 2; sources > 0 && batch_end_ == 0; --sources, index_is_next_ = !index_is_next_) {
+    if (index_is_next_) {
+      batch_end_ = index_.take(batch_);
+    } else {
+      std::array<pid_t, 16> pids{};
+      batch_end_ = wants_changes_.take(pids);
+      for (std::size_t i = 0; i < batch_end_; ++i) batch_[i] = {pids[i], wants_changes_.why()};
+    }
+  }
+}
+
+void pass::collect_one(candidate who) noexcept {
+  watch* watched = table_.find(who.pid);
+  if (watched == nullptr) return;      // released since
+  if (!ready_.make_room()) return;     // no memory: its status stays where it is, and the poller comes again
+  bool wants_changes = watched->changes != nullptr && !watched->changes->muted;
+
+  // By number, and __WALL: a child of clone() with another exit signal is invisible without it.
+  int options = WNOHANG | __WALL | (wants_changes ? WUNTRACED | WCONTINUED : 0);
+  int word = 0;
+  ::rusage usage{};
+  registry_.collecting(who.pid);
+  pid_t result = wait_for(who.pid, options, &word, &usage);
+  int error = result < 0 ? errno : 0;  // errno says nothing after a success
+  wait_status status(word);
+
+  if (result == who.pid && status.ended()) {
+    ended({.pid = who.pid,
+           .status = status,
+           .usage = resource_usage::from(usage),
+           .noticed_by = who.said_by});
+    return;
+  }
+  if (error == ECHILD) {  // somebody else took it; no status is invented (libuv is silent here, asyncio says 255)
+    ended({.pid = who.pid, .lost = true, .noticed_by = who.said_by});
+    return;
+  }
+  registry_.still_there(who.pid);
+  if (error == EINTR) hint(who.pid, who.said_by);
+  // Anything else leaves the watch as it is. 0: it lives, or a tracer holds it. A ptrace stop comes through without
+  // WUNTRACED if a thread of ours traces it (Go #60321): no end, and nothing that was asked for.
+  if (result == who.pid && wants_changes && (status.stopped() || status.continued())) {
+    ready_.add({.pid = who.pid, .status = status}, watched->changes);
+  }
+}
+
+void pass::ended(child_exit exit) noexcept {
+  // From here on the number is free: a younger child may get it before this one is told.
+  registry_.drop(exit.pid);
+  remove(exit.pid);
+  watch watched = table_.take(exit.pid);
+  ++(exit.lost ? stats_.lost : stats_.reaped);
+  if (exit.noticed_by == notice::poller) {
+    poller_found_ = true;
+    if (!exit.lost) ++found_now_;  // the SIGCHLD of a stolen exit was not missed: it led to nobody
+    notices_then_ = other_notices();
+  }
+  if (!watched.forgotten) ready_.add(exit, std::move(watched));
+}
+
+std::uint64_t pass::other_notices() const noexcept { return stats_.heard_by_sigchld + stats_.heard_by_index; }
+
+void pass::settle_missed() noexcept {
+  if (found_now_ != 0 && other_notices() == notices_then_) {
+    stats_.missed += found_now_;
+    unheard_ = true;
+  }
+  found_now_ = 0;
+}
+
+bool pass::poller_found() noexcept { return std::exchange(poller_found_, false); }
+
+}  // namespace uvreap

@@ -1,0 +1,74 @@
+// One bounded look at what has ended, in the loop's check phase: tell what the pass before collected, then collect.
+//
+// That order puts a whole poll phase between taking a status and telling it, so what the child wrote before it ended
+// was readable in that poll and has gone to its callback. Collecting and telling in one check phase does not give
+// that: the batch of events is frozen when epoll_wait returns (systemd #18922, otp #10411).
+//
+// Knows nothing of libuv: who marks it due and who calls run() is the business of running.
+#pragma once
+
+#include <array>
+#include <vector>
+
+#include "budget.hpp"
+#include "exit_index.hpp"
+#include "pid_round.hpp"
+#include "ready_list.hpp"
+#include "registry.hpp"
+#include "uvreap/reaper.hpp"
+#include "watch_table.hpp"
+
+namespace uvreap {
+
+class pass {
+ public:
+  pass(registry&, exit_index&, watch_table&, ready_list&, const options&, statistics&) noexcept;
+
+  void hear(notice) noexcept;
+  void hint(pid_t, notice) noexcept;  // this one may have ended
+
+  [[nodiscard]] bool make_room() noexcept;  // for one more child
+  void add(pid_t, bool wants_changes) noexcept;
+  void want_changes(pid_t) noexcept;  // of one that is there
+  void remove(pid_t) noexcept;
+
+  void lost(pid_t pid, notice who) noexcept { ended({.pid = pid, .lost = true, .noticed_by = who}); }
+
+  // Runs callbacks, of which each may call stop(). True: work is left for the next turn. Cost: the budget.
+  [[nodiscard]] bool run() noexcept;
+  void stop() noexcept { stopped_ = true; }  // nothing is collected from now on
+
+  [[nodiscard]] bool poller_found() noexcept;  // anything, since last asked
+  [[nodiscard]] bool unheard() const noexcept { return unheard_; }
+
+ private:
+  int tell() noexcept;
+  void collect(budget&) noexcept;
+  void collect_one(candidate) noexcept;
+  void ended(child_exit) noexcept;
+  void refill() noexcept;
+  void settle_missed() noexcept;
+  [[nodiscard]] std::uint64_t other_notices() const noexcept;
+
+  registry& registry_;
+  exit_index& index_;
+  watch_table& table_;
+  ready_list& ready_;
+  const options& options_;
+  statistics& stats_;
+
+  pid_round wants_changes_;         // SIGCHLD says "stopped" and "ended" alike: those that asked are looked at
+  std::vector<candidate> hints_;
+  std::array<candidate, 16> batch_{};  // taken from a source and not looked at yet, over turns if need be
+  std::size_t batch_next_ = 0;
+  std::size_t batch_end_ = 0;
+  bool index_is_next_ = true;  // the two sources take turns, so neither starves the other
+
+  std::uint64_t found_now_ = 0;  // by the poller, in the pass before: missed if no other notice comes by the next
+  std::uint64_t notices_then_ = 0;
+  bool poller_found_ = false;
+  bool unheard_ = false;
+  bool stopped_ = false;
+};
+
+}  // namespace uvreap

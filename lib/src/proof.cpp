@@ -1,0 +1,66 @@
+#include "proof.hpp"
+
+#include <unistd.h>
+#include <uv.h>
+
+#include <cerrno>
+
+#include "syscalls.hpp"
+
+namespace uvreap {
+namespace {
+
+child_state look(idtype_t by, id_t id) noexcept {
+  siginfo_t info{};
+  int result = -1;
+  for (int tries = 0; tries < 16; ++tries) {  // WNOHANG does not say EINTR; a filter may
+    result = sys::waitid(by, id, &info, WEXITED | WNOHANG | WNOWAIT | __WALL);
+    if (result == 0 || errno != EINTR) break;
+  }
+  if (result != 0) return child_state::none;
+  return info.si_pid == 0 ? child_state::living : child_state::ended;
+}
+
+class descriptor {
+ public:
+  explicit descriptor(int number) noexcept : number_(number) {}
+  ~descriptor() {
+    if (number_ >= 0) ::close(number_);
+  }
+  descriptor(const descriptor&) = delete;
+  descriptor& operator=(const descriptor&) = delete;
+  [[nodiscard]] int number() const noexcept { return number_; }
+
+ private:
+  int number_;
+};
+
+int from_errno(int result) noexcept { return result == 0 ? 0 : uv_translate_sys_error(errno); }
+
+}  // namespace
+
+child_state look_at(pid_t pid) noexcept { return look(P_PID, static_cast<id_t>(pid)); }
+
+int pid_of(int pidfd, pid_t& out) noexcept {
+  pid_t pid = sys::pid_of_pidfd(pidfd);
+  if (pid < 0) return uv_translate_sys_error(errno);
+  // Asked in this order: while the pidfd's child is unwaited for, the number read from it is still its own.
+  if (look(P_PIDFD, static_cast<id_t>(pidfd)) == child_state::none) return UV_ESRCH;
+  out = pid;
+  return 0;
+}
+
+int send_signal(pid_t pid, int signum) noexcept {
+  descriptor pidfd(sys::pidfd_open(pid));
+  if (pidfd.number() >= 0) {
+    if (look(P_PIDFD, static_cast<id_t>(pidfd.number())) == child_state::none) return UV_ESRCH;
+    return from_errno(sys::pidfd_send_signal(pidfd.number(), signum));
+  }
+  if (errno == ESRCH) return UV_ESRCH;
+  // No pidfd to be had (EMFILE, a seccomp filter): only another thread of ours that waits for it in between could
+  // free the number.
+  if (look_at(pid) == child_state::none) return UV_ESRCH;
+  return from_errno(sys::kill(pid, signum));
+}
+
+}  // namespace uvreap

@@ -1,0 +1,260 @@
+#include "running.hpp"
+
+#include <unistd.h>
+
+#include <new>
+#include <utility>
+
+#include "proof.hpp"
+#include "uvreap/fork.hpp"
+
+namespace uvreap {
+namespace {
+
+// Whose callback is it? Null where the handle was left to a copied loop, or this is a forked copy that runs the
+// copied loop without after_fork(): there a callback does nothing, and the caller stops the handle.
+template <class Handle>
+running* owner_of(Handle* handle) noexcept {
+  auto* owner = static_cast<running*>(handle->data);
+  return owner == nullptr || owner->is_copy() ? nullptr : owner;
+}
+
+[[noreturn]] void run_in_child(std::function<int()>& child_main) noexcept { ::_exit(child_main() & 0xff); }
+
+}  // namespace
+
+running::running(registry& all, const options& options, std::unique_ptr<exit_index> index,
+                 std::shared_ptr<hand_overs> handed) noexcept
+    : registry_(all),
+      origin_(all.origin()),
+      options_(options),
+      index_(std::move(index)),
+      pass_(registry_, *index_, table_, ready_, options_, stats_),
+      poller_(options_.poll_every),
+      hand_overs_(std::move(handed)) {}
+
+int running::open(uv_loop_t& loop, const std::shared_ptr<void>& farewell) noexcept {
+  thread_.bind();
+  auto in_check = [](uv_check_t* handle) {
+    if (running* owner = owner_of(handle)) return owner->on_check();
+    uv_check_stop(handle);
+  };
+  auto on_signal = [](uv_signal_t* handle, int) {
+    if (running* owner = owner_of(handle)) return owner->on_sigchld();
+    uv_signal_stop(handle);
+  };
+  auto on_timer = [](uv_timer_t* handle) {
+    if (running* owner = owner_of(handle)) return owner->on_tick();
+    uv_timer_stop(handle);
+  };
+  auto on_async = [](uv_async_t* handle) {
+    if (running* owner = owner_of(handle)) owner->on_posted();
+  };
+  if (int error = turn_.open(loop, this, in_check, farewell); error != 0) return error;
+  if (int error = poller_.open(loop, this, on_timer, farewell); error != 0) return error;
+  if (int error = hand_overs_->open(loop, this, on_async, farewell); error != 0) return error;
+  if (int error = sigchld_.open(loop, this, on_signal, farewell); error != 0) return error;
+  bool listen = options_.sigchld == sigchld_use::always ||
+                (options_.sigchld == sigchld_use::when_needed && sigchld::ignored());
+  return listen ? sigchld_.listen() : 0;
+}
+
+void running::close() noexcept {
+  closed_ = true;
+  pass_.stop();
+  for (const auto& [pid, watched] : table_) registry_.drop(pid);
+  sigchld_.close();
+  poller_.close();
+  turn_.close();
+  hand_overs_->close();
+  ready_.clear();
+  table_.clear();
+}
+
+void running::close_in_copy() noexcept {
+  closed_ = true;
+  pass_.stop();
+  sigchld_.close();
+  poller_.close();
+  turn_.close();
+  hand_overs_->close_in_copy();
+}
+
+void running::leave_to_the_loop() noexcept {
+  closed_ = true;
+  pass_.stop();
+  sigchld_.leave_to_the_loop();
+  poller_.leave_to_the_loop();
+  turn_.leave_to_the_loop();
+  hand_overs_->leave_to_the_loop();
+}
+
+// ---- hear ----------------------------------------------------------------------------------------------------
+
+void running::on_sigchld() noexcept {
+  thread_.bind();
+  pass_.hear(notice::sigchld);
+  turn_.due();
+}
+
+void running::on_tick() noexcept {
+  thread_.bind();
+  sigchld_.repair();
+  poller_.ticked();
+  pass_.hear(notice::poller);
+  turn_.due();
+}
+
+void running::on_posted() noexcept {
+  thread_.bind();
+  auto hold = shared_from_this();
+  // As many a turn as a pass may collect: a crowd of hand-overs must not hold the loop up either.
+  for (hand_over& one : hand_overs_->take(static_cast<std::size_t>(options_.budget))) {
+    uvreap::watch wanted({}, std::move(one.told));
+    if (watch(one.pid, wanted) == 0) continue;
+    if (!ready_.make_room()) continue;  // no memory for a list node; there is nobody to say it to
+    ++stats_.lost;
+    ready_.add({.pid = one.pid, .lost = true, .noticed_by = notice::already}, std::move(wanted));
+    turn_.due();
+  }
+  settle();
+}
+
+// ---- collect, tell -------------------------------------------------------------------------------------------
+
+void running::on_check() noexcept {
+  thread_.bind();
+  auto hold = shared_from_this();
+  bool work_left = pass_.run();
+  if (closed_) return;
+  poller_.looked(pass_.poller_found());
+  if (!work_left) turn_.done();
+  settle();
+}
+
+void running::settle() noexcept {
+  bool something_to_do = table_.size() != 0 || !ready_.empty();
+  poller_.stand_by(something_to_do, table_.holding() + ready_.holding() != 0);
+}
+
+void running::hint(pid_t pid, notice who) noexcept {
+  pass_.hint(pid, who);
+  turn_.due();
+}
+
+// ---- the calls -----------------------------------------------------------------------------------------------
+
+bool running::make_room() noexcept { return pass_.make_room() && ready_.make_room(); }
+
+void running::add(watch_table::place reserved, pid_t pid) noexcept {
+  bool wants_changes = reserved.mapped().changes != nullptr;
+  table_.bind(std::move(reserved), pid);
+  pass_.add(pid, wants_changes);
+  // A failure (no descriptor for libuv's signal pipe) leaves it to the poller, and to the next child.
+  if (options_.sigchld == sigchld_use::when_needed) (void)sigchld_.listen();
+}
+
+watch running::remove(pid_t pid) noexcept {
+  pass_.remove(pid);
+  registry_.drop(pid);
+  uvreap::watch gone = table_.take(pid);
+  gone.mute();
+  return gone;
+}
+
+int running::watch(pid_t pid, uvreap::watch& wanted) noexcept try {
+  if (pid <= 0) return UV_EINVAL;
+  if (auto* there = table_.find(pid)) return take_back(pid, *there, wanted);
+  if (!make_room()) return UV_ENOMEM;
+  auto reserved = watch_table::reserve(wanted);
+  if (!registry_.claim(pid)) return wanted = std::move(reserved.mapped()), UV_EEXIST;
+
+  // Armed first, looked at second: however the child ends, one of the two sees it.
+  add(std::move(reserved), pid);
+  child_state state = look_at(pid);
+  if (state == child_state::none) {
+    wanted = remove(pid);
+    bool was_reserved = ready_.tell_kept(pid, wanted);
+    if (was_reserved) turn_.due();
+    settle();
+    return was_reserved ? 0 : UV_ESRCH;
+  }
+  if (state == child_state::ended) hint(pid, notice::already);
+  settle();
+  return 0;
+} catch (const std::bad_alloc&) {
+  return UV_ENOMEM;
+}
+
+int running::take_back(pid_t pid, uvreap::watch& there, uvreap::watch& with) noexcept {
+  if (!there.reserved() && !there.forgotten) return UV_EEXIST;
+  if (with.changes != nullptr) {
+    if (!make_room()) return UV_ENOMEM;
+    pass_.want_changes(pid);
+  }
+  table_.replace(there, std::move(with));
+  settle();
+  return 0;
+}
+
+int running::fork(pid_t* out, std::function<int()>& child_main, uvreap::watch& wanted) {
+  // Everything that can fail comes before the fork: there is never a child that cannot be watched.
+  if (!make_room()) return UV_ENOMEM;
+  auto reserved = watch_table::reserve(wanted);
+  pid_t pid = 0;
+  if (int error = uvreap::fork(&pid); error != 0) return error;
+  if (pid == 0) run_in_child(child_main);
+  *out = pid;
+
+  // Its number was another child's that we still watch: somebody took that one's status, or it would not be free.
+  if (table_.find(pid) != nullptr) {
+    pass_.lost(pid, notice::already);
+    turn_.due();
+  }
+  registry_.claim_newborn(pid);
+  add(std::move(reserved), pid);
+  settle();
+  return 0;
+}
+
+int running::release(pid_t pid) noexcept {
+  if (pid <= 0) return UV_EINVAL;
+  if (table_.find(pid) == nullptr) return ready_.has(pid) ? UV_EALREADY : UV_ESRCH;
+  uvreap::watch gone = remove(pid);  // destroyed when all is in order again: captures are somebody else's code
+  settle();
+  return 0;
+}
+
+int running::forget(pid_t pid) noexcept {
+  if (pid <= 0) return UV_EINVAL;
+  auto* there = table_.find(pid);
+  int result = 0;
+  if (there != nullptr) {
+    there->mute();
+    uvreap::watch forgotten;
+    forgotten.forgotten = true;
+    table_.replace(*there, std::move(forgotten));
+  } else {
+    result = ready_.forget(pid) ? 0 : UV_ESRCH;
+  }
+  settle();
+  return result;
+}
+
+int running::kill(pid_t pid, int signum) noexcept {
+  if (pid <= 0) return UV_EINVAL;
+  if (table_.find(pid) == nullptr) return UV_ESRCH;
+  int error = send_signal(pid, signum);
+  if (error == UV_ESRCH) hint(pid, notice::poller);  // ours, and gone without us: it is told as lost
+  return error;
+}
+
+statistics running::stats() const noexcept {
+  statistics now = stats_;
+  now.watched = table_.size();
+  index_->describe(now);
+  now.sigchld = sigchld_.health(pass_.unheard());
+  return now;
+}
+
+}  // namespace uvreap

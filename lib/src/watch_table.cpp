@@ -1,0 +1,55 @@
+#include "watch_table.hpp"
+
+#include <utility>
+
+namespace uvreap {
+
+watch::watch(watch_options options, callback told) : tell(std::move(told)), ref(options.ref) {
+  if (options.on_change) {
+    changes = std::make_shared<change_listener>(change_listener{.tell = std::move(options.on_change)});
+  }
+}
+
+void watch::mute() noexcept {
+  if (changes) changes->muted = true;
+}
+
+watch_table::place watch_table::reserve(watch& what) {
+  std::map<pid_t, watch> maker;
+  maker.emplace(0, watch{});
+  place made = maker.extract(maker.begin());
+  made.mapped() = std::move(what);
+  return made;
+}
+
+void watch_table::bind(place reserved, pid_t pid) noexcept {
+  reserved.key() = pid;
+  auto result = watches_.insert(std::move(reserved));
+  if (result.inserted && result.position->second.holds_the_loop()) ++holding_;
+}
+
+watch* watch_table::find(pid_t pid) noexcept {
+  auto found = watches_.find(pid);
+  return found == watches_.end() ? nullptr : &found->second;
+}
+
+void watch_table::replace(watch& there, watch with) noexcept {
+  if (there.holds_the_loop()) --holding_;
+  if (with.holds_the_loop()) ++holding_;
+  std::swap(there, with);  // what was there is destroyed last: a callback's captures may call back into us
+}
+
+void watch_table::clear() noexcept {
+  std::map<pid_t, watch> gone;
+  gone.swap(watches_);
+  holding_ = 0;
+  for (auto& [pid, watched] : gone) watched.mute();
+}
+
+watch watch_table::take(pid_t pid) noexcept {
+  auto node = watches_.extract(pid);
+  if (node.mapped().holds_the_loop()) --holding_;
+  return std::move(node.mapped());
+}
+
+}  // namespace uvreap
