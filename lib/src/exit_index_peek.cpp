@@ -7,6 +7,11 @@
 #include "syscalls.hpp"
 
 namespace uvreap {
+namespace {
+
+constexpr int most_between_pauses = 1 << 20;  // no pause: the budget cuts long before
+
+}  // namespace
 
 void exit_index_peek::disarm(pid_t pid) noexcept {
   armed_.remove(pid);
@@ -24,11 +29,19 @@ void exit_index_peek::hear(notice who) noexcept {
 
 std::size_t exit_index_peek::take(std::span<candidate> out) noexcept {
   if (peek_due_) {
+    if (named_ == until_pause_) {
+      named_ = 0;
+      until_pause_ = std::min(until_pause_ * 2, most_between_pauses);
+      return 0;
+    }
     if (pid_t ours = peek(); ours != 0) {
+      ++named_;
       out[0] = {ours, notice::sigchld};
       return 1;
     }
     peek_due_ = false;
+    named_ = 0;
+    until_pause_ = 1;
   }
   std::array<pid_t, 16> pids{};
   std::size_t count = armed_.take(std::span(pids).first(std::min(out.size(), pids.size())));

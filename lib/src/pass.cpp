@@ -30,9 +30,10 @@ pass::pass(registry& all, exit_index& index, watch_table& table, ready_list& rea
 
 void pass::hear(notice who) noexcept {
   if (who == notice::sigchld) ++stats_.heard_by_sigchld, unheard_ = false;
+  if (who == notice::index) ++stats_.heard_by_index;
   if (who == notice::poller) ++stats_.heard_by_poller;
   index_.hear(who);
-  wants_changes_.ask(who);
+  if (who != notice::index) wants_changes_.ask(who);
 }
 
 void pass::hint(pid_t pid, notice who) noexcept try {
@@ -50,9 +51,19 @@ void pass::add(pid_t pid, bool wants_changes) noexcept {
 
 void pass::want_changes(pid_t pid) noexcept { wants_changes_.add(pid); }
 
-void pass::remove(pid_t pid) noexcept {
-  index_.disarm(pid);
+void pass::give_up(pid_t pid) noexcept {
+  index_.give_up(pid);
   wants_changes_.remove(pid);
+}
+
+bool pass::has_work() const noexcept {
+  return batch_next_ < batch_end_ || !hints_.empty() || index_.has_more() || wants_changes_.under_way();
+}
+
+bool pass::needs_sigchld() const noexcept {
+  statistics now;
+  index_.describe(now);
+  return now.on_peek != 0 || wants_changes_.size() != 0;
 }
 
 bool pass::run() noexcept {
@@ -66,8 +77,7 @@ bool pass::run() noexcept {
   collect(budget);
   stats_.longest_pass = budget.longer_than(stats_.longest_pass);
 
-  bool uncollected =
-      batch_next_ < batch_end_ || !hints_.empty() || index_.has_more() || wants_changes_.under_way();
+  bool uncollected = has_work();
   if (uncollected) ++stats_.budget_spent_turns;
   return uncollected || !ready_.empty() || found_now_ != 0;
 }
@@ -128,11 +138,17 @@ void pass::collect_one(candidate who) noexcept {
     return;
   }
   if (error == ECHILD) {  // somebody else took it; no status is invented (libuv is silent here, asyncio says 255)
-    ended({.pid = who.pid, .lost = true, .noticed_by = who.said_by});
+    bool recovered = index_.recover(who.pid, word);
+    ended({.pid = who.pid,
+           .lost = !recovered,
+           .recovered = recovered,
+           .status = recovered ? wait_status(word) : wait_status(),
+           .noticed_by = who.said_by});
     return;
   }
   registry_.still_there(who.pid);
   if (error == EINTR) hint(who.pid, who.said_by);
+  if (result == 0 && who.said_by == notice::index) index_.doubt(who.pid);
   // Anything else leaves the watch as it is. 0: it lives, or a tracer holds it. A ptrace stop comes through without
   // WUNTRACED if a thread of ours traces it (Go #60321): no end, and nothing that was asked for.
   if (result == who.pid && wants_changes && (status.stopped() || status.continued())) {
@@ -143,7 +159,8 @@ void pass::collect_one(candidate who) noexcept {
 void pass::ended(child_exit exit) noexcept {
   // From here on the number is free: a younger child may get it before this one is told.
   registry_.drop(exit.pid);
-  remove(exit.pid);
+  index_.disarm(exit.pid);
+  wants_changes_.remove(exit.pid);
   watch watched = table_.take(exit.pid);
   ++(exit.lost ? stats_.lost : stats_.reaped);
   if (exit.noticed_by == notice::poller) {

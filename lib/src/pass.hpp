@@ -30,7 +30,9 @@ class pass {
   [[nodiscard]] bool make_room() noexcept;  // for one more child
   void add(pid_t, bool wants_changes) noexcept;
   void want_changes(pid_t) noexcept;  // of one that is there
-  void remove(pid_t) noexcept;
+  void give_up(pid_t) noexcept;  // it lives, and is no longer ours
+  [[nodiscard]] bool has_work() const noexcept;
+  [[nodiscard]] bool needs_sigchld() const noexcept;  // a child that no index names, or a stop that somebody awaits
 
   void lost(pid_t pid, notice who) noexcept { ended({.pid = pid, .lost = true, .noticed_by = who}); }
 

@@ -20,6 +20,11 @@ void pid_round::add(pid_t pid) noexcept {
   pids_.insert(std::move(spare_));
 }
 
+pid_t pid_round::first_above(pid_t pid) const noexcept {
+  auto found = pids_.upper_bound(pid);
+  return found == pids_.end() ? 0 : *found;
+}
+
 void pid_round::ask(notice why) noexcept {
   if (pids_.empty() || again_) return;
   again_ = true;

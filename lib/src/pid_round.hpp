@@ -21,6 +21,8 @@ class pid_round {
   [[nodiscard]] bool has(pid_t pid) const noexcept { return pids_.contains(pid); }
   [[nodiscard]] std::size_t size() const noexcept { return pids_.size(); }
 
+  [[nodiscard]] pid_t first_above(pid_t) const noexcept;  // 0: none
+
   void ask(notice why) noexcept;
   [[nodiscard]] bool under_way() const noexcept { return going_ || again_; }
   [[nodiscard]] notice why() const noexcept { return why_; }  // of what take() gave

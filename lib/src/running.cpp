@@ -54,9 +54,21 @@ int running::open(uv_loop_t& loop, const std::shared_ptr<void>& farewell) noexce
   if (int error = poller_.open(loop, this, on_timer, farewell); error != 0) return error;
   if (int error = hand_overs_->open(loop, this, on_async, farewell); error != 0) return error;
   if (int error = sigchld_.open(loop, this, on_signal, farewell); error != 0) return error;
+  if (int error = poll_index(loop, farewell); error != 0) return error;
   bool listen = options_.sigchld == sigchld_use::always ||
                 (options_.sigchld == sigchld_use::when_needed && sigchld::ignored());
   return listen ? sigchld_.listen() : 0;
+}
+
+int running::poll_index(uv_loop_t& loop, const std::shared_ptr<void>& farewell) noexcept {
+  int descriptor = index_->descriptor();
+  if (descriptor < 0) return 0;
+  auto init = [&](uv_poll_t* handle) { return uv_poll_init(&loop, handle, descriptor); };
+  if (int error = index_poll_.open(init, this, farewell); error != 0) return error;
+  return uv_poll_start(index_poll_.get(), UV_READABLE, [](uv_poll_t* handle, int, int) {
+    if (running* owner = owner_of(handle)) return owner->on_index();
+    uv_poll_stop(handle);
+  });
 }
 
 void running::close() noexcept {
@@ -64,6 +76,7 @@ void running::close() noexcept {
   pass_.stop();
   for (const auto& [pid, watched] : table_) registry_.drop(pid);
   sigchld_.close();
+  index_poll_.close();
   poller_.close();
   turn_.close();
   hand_overs_->close();
@@ -75,6 +88,7 @@ void running::close_in_copy() noexcept {
   closed_ = true;
   pass_.stop();
   sigchld_.close();
+  index_poll_.close();
   poller_.close();
   turn_.close();
   hand_overs_->close_in_copy();
@@ -84,6 +98,7 @@ void running::leave_to_the_loop() noexcept {
   closed_ = true;
   pass_.stop();
   sigchld_.leave_to_the_loop();
+  index_poll_.leave_to_the_loop();
   poller_.leave_to_the_loop();
   turn_.leave_to_the_loop();
   hand_overs_->leave_to_the_loop();
@@ -94,6 +109,12 @@ void running::leave_to_the_loop() noexcept {
 void running::on_sigchld() noexcept {
   thread_.bind();
   pass_.hear(notice::sigchld);
+  if (pass_.has_work()) turn_.due();  // not if the index names all who end, and nobody asked for stops
+}
+
+void running::on_index() noexcept {
+  thread_.bind();
+  pass_.hear(notice::index);
   turn_.due();
 }
 
@@ -102,7 +123,7 @@ void running::on_tick() noexcept {
   sigchld_.repair();
   poller_.ticked();
   pass_.hear(notice::poller);
-  turn_.due();
+  if (pass_.has_work()) turn_.due();
 }
 
 void running::on_posted() noexcept {
@@ -135,6 +156,8 @@ void running::on_check() noexcept {
 void running::settle() noexcept {
   bool something_to_do = table_.size() != 0 || !ready_.empty();
   poller_.stand_by(something_to_do, table_.holding() + ready_.holding() != 0);
+  // A failure (no descriptor for libuv's signal pipe) leaves it to the poller, and to the next time.
+  if (options_.sigchld == sigchld_use::when_needed && pass_.needs_sigchld()) (void)sigchld_.listen();
 }
 
 void running::hint(pid_t pid, notice who) noexcept {
@@ -150,12 +173,10 @@ void running::add(watch_table::place reserved, pid_t pid) noexcept {
   bool wants_changes = reserved.mapped().changes != nullptr;
   table_.bind(std::move(reserved), pid);
   pass_.add(pid, wants_changes);
-  // A failure (no descriptor for libuv's signal pipe) leaves it to the poller, and to the next child.
-  if (options_.sigchld == sigchld_use::when_needed) (void)sigchld_.listen();
 }
 
 watch running::remove(pid_t pid) noexcept {
-  pass_.remove(pid);
+  pass_.give_up(pid);
   registry_.drop(pid);
   uvreap::watch gone = table_.take(pid);
   gone.mute();

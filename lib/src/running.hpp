@@ -47,6 +47,7 @@ class running : public std::enable_shared_from_this<running> {
 
  private:
   void on_sigchld() noexcept;
+  void on_index() noexcept;
   void on_tick() noexcept;
   void on_check() noexcept;
   void on_posted() noexcept;
@@ -56,6 +57,7 @@ class running : public std::enable_shared_from_this<running> {
   void add(watch_table::place, pid_t) noexcept;
   uvreap::watch remove(pid_t) noexcept;
   void hint(pid_t, notice) noexcept;
+  [[nodiscard]] int poll_index(uv_loop_t&, const std::shared_ptr<void>& farewell) noexcept;
   void settle() noexcept;
 
   registry& registry_;
@@ -71,6 +73,7 @@ class running : public std::enable_shared_from_this<running> {
   pass pass_;
 
   sigchld sigchld_;
+  uv_handle<uv_poll_t> index_poll_;  // closed before the index, whose descriptor it polls
   idle_poller poller_;
   turn turn_;
   std::shared_ptr<hand_overs> hand_overs_;

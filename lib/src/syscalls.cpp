@@ -20,11 +20,12 @@ struct pidfd_info {
   std::uint64_t mask;
   std::uint64_t cgroup_id;
   std::uint32_t pid, tgid, ppid, ruid, rgid, euid, egid, suid, sgid, fsuid, fsgid;
-  std::uint32_t spare;
+  std::int32_t exit_code;  // the wait word; since 6.15, in what was padding
 };
 static_assert(sizeof(pidfd_info) == 64);
 constexpr unsigned long pidfd_get_info = _IOWR(0xFF, 11, pidfd_info);
-constexpr std::uint64_t pidfd_info_pid = 1;
+constexpr std::uint64_t pidfd_info_pid = 1u << 0;
+constexpr std::uint64_t pidfd_info_exit = 1u << 3;
 
 pid_t pid_from_fdinfo(int pidfd) noexcept {
   std::array<char, 64> path{};
@@ -79,6 +80,15 @@ pid_t pid_of_pidfd(int pidfd) noexcept {
   }
   if (errno == ESRCH) return -1;
   return pid_from_fdinfo(pidfd);  // before 6.13, or no pidfd at all
+}
+
+int exit_word_of_pidfd(int pidfd, int* word) noexcept {
+  pidfd_info info{};
+  info.mask = pidfd_info_exit;
+  if (::ioctl(pidfd, pidfd_get_info, &info) != 0) return -1;
+  if ((info.mask & pidfd_info_exit) == 0) return errno = ENODATA, -1;  // an older kernel, or it is not reaped yet
+  *word = info.exit_code;
+  return 0;
 }
 
 int sigaction(int signum, const struct ::sigaction* act, struct ::sigaction* old) noexcept {

@@ -23,6 +23,10 @@ pid_t fork() noexcept;
 int pidfd_open(pid_t) noexcept;  // close-on-exec
 int pidfd_send_signal(int pidfd, int signum) noexcept;
 int kill(pid_t, int signum) noexcept;
+
+// The wait word of a process that was reaped, from a pidfd that was open then (PIDFD_INFO_EXIT, Linux 6.15). -1: the
+// kernel does not tell it.
+int exit_word_of_pidfd(int pidfd, int* word) noexcept;
 pid_t pid_of_pidfd(int pidfd) noexcept;  // -1: EBADF, EINVAL no pidfd, ENOTSUP cannot be told, ESRCH reaped
 
 int sigaction(int signum, const struct ::sigaction* act, struct ::sigaction* old) noexcept;
