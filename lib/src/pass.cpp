@@ -78,7 +78,7 @@ bool pass::run() noexcept {
   stats_.longest_pass = budget.longer_than(stats_.longest_pass);
 
   bool uncollected = has_work();
-  if (uncollected) ++stats_.budget_spent_turns;
+  if (uncollected && budget.spent()) ++stats_.budget_spent_turns;
   return uncollected || !ready_.empty() || found_now_ != 0;
 }
 

@@ -33,7 +33,7 @@ struct UVREAP_API statistics {
   std::uint64_t unclaimed = 0;
 
   std::uint64_t passes = 0;
-  std::uint64_t budget_spent_turns = 0;      // passes that left work for the next turn
+  std::uint64_t budget_spent_turns = 0;      // passes that left work for the next turn since their budget was spent
   std::chrono::nanoseconds longest_pass{0};  // thread CPU, without the callbacks
 
   std::uint64_t heard_by_sigchld = 0;
