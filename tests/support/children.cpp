@@ -1,0 +1,108 @@
+#include "children.hpp"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdio>
+#include <cstdlib>
+#include <fstream>
+#include <string>
+
+namespace test {
+namespace {
+
+void must(bool held, const char* what) {
+  if (held) return;
+  std::perror(what);
+  std::abort();
+}
+
+char state_of(pid_t pid) {
+  std::ifstream stat("/proc/" + std::to_string(pid) + "/stat");
+  std::string text;
+  std::getline(stat, text);
+  auto end_of_name = text.rfind(')');  // a name may hold anything, spaces and parentheses too
+  return end_of_name == std::string::npos ? '?' : text[end_of_name + 2];
+}
+
+}  // namespace
+
+gate::gate() { must(::pipe2(ends_, O_CLOEXEC) == 0, "pipe2"); }
+
+gate::~gate() {
+  ::close(ends_[0]);
+  ::close(ends_[1]);
+}
+
+void gate::wait() const {
+  ::close(ends_[1]);  // our copy: so that a dead parent is an end of file
+  char byte = 0;
+  while (::read(ends_[0], &byte, 1) < 0 && errno == EINTR) {
+  }
+}
+
+void gate::open(int children) const {
+  std::string bytes(static_cast<std::size_t>(children), 'x');
+  must(::write(ends_[1], bytes.data(), bytes.size()) == children, "write to a gate");
+}
+
+pid_t make_child(const std::function<int()>& body) {
+  pid_t pid = ::fork();
+  must(pid >= 0, "fork");
+  if (pid == 0) {
+    for (int signum : {SIGCHLD, SIGALRM}) ::signal(signum, SIG_DFL);
+    ::_exit(body());
+  }
+  return pid;
+}
+
+void wait_until_ended(pid_t pid) {
+  siginfo_t info{};
+  while (::waitid(P_PID, static_cast<id_t>(pid), &info, WEXITED | WNOWAIT) != 0 && errno == EINTR) {
+  }
+}
+
+std::set<pid_t> children() {
+  std::set<pid_t> found;
+  DIR* tasks = ::opendir("/proc/self/task");
+  must(tasks != nullptr, "/proc/self/task");
+  while (dirent* task = ::readdir(tasks)) {
+    if (task->d_name[0] == '.') continue;
+    std::ifstream list("/proc/self/task/" + std::string(task->d_name) + "/children");
+    for (pid_t pid = 0; list >> pid;) found.insert(pid);
+  }
+  ::closedir(tasks);
+  return found;
+}
+
+std::set<pid_t> zombies() {
+  std::set<pid_t> found;
+  for (pid_t pid : children()) {
+    if (state_of(pid) == 'Z') found.insert(pid);
+  }
+  return found;
+}
+
+int open_descriptors() {
+  int count = 0;
+  DIR* open = ::opendir("/proc/self/fd");
+  must(open != nullptr, "/proc/self/fd");
+  while (::readdir(open) != nullptr) ++count;
+  ::closedir(open);
+  return count - 3;  // ".", ".." and the directory itself
+}
+
+int clean_up_children() {
+  int count = 0;
+  for (pid_t pid : children()) {
+    ::kill(pid, SIGKILL);
+    if (::waitpid(pid, nullptr, __WALL) == pid) ++count;
+  }
+  return count;
+}
+
+}  // namespace test
