@@ -72,14 +72,8 @@ bool pass::run() noexcept {
   int told = tell();
   if (stopped_) return false;
 
-  budget budget(options_.budget, options_.budget_time);  // begins after the callbacks, whose time is not ours
-  budget.told(told);
-  collect(budget);
-  stats_.longest_pass = budget.longer_than(stats_.longest_pass);
-
-  bool uncollected = has_work();
-  if (uncollected && budget.spent()) ++stats_.budget_spent_turns;
-  return uncollected || !ready_.empty() || found_now_ != 0;
+  if (has_work()) collect(told);
+  return has_work() || !ready_.empty() || found_now_ != 0;
 }
 
 int pass::tell() noexcept {
@@ -89,13 +83,17 @@ int pass::tell() noexcept {
   return count;
 }
 
-void pass::collect(budget& budget) noexcept {
+void pass::collect(int told) noexcept {
+  budget budget(options_.budget, options_.budget_time);  // begins after the callbacks, whose time is not ours
+  budget.told(told);
   while (!budget.spent()) {
     if (batch_next_ == batch_end_) refill();
-    if (batch_next_ == batch_end_) return;
+    if (batch_next_ == batch_end_) break;
     collect_one(batch_[batch_next_++]);
     budget.looked_at_one();
   }
+  if (budget.spent() && has_work()) ++stats_.budget_spent_turns;
+  stats_.longest_pass = budget.longer_than(stats_.longest_pass);
 }
 
 void pass::refill() noexcept {
@@ -117,8 +115,8 @@ void pass::refill() noexcept {
 
 void pass::collect_one(candidate who) noexcept {
   watch* watched = table_.find(who.pid);
-  if (watched == nullptr) return;      // released since
-  if (!ready_.make_room()) return;     // no memory: its status stays where it is, and the poller comes again
+  if (watched == nullptr) return;                      // released since
+  if (!ready_.make_room()) return still_there(who);  // no memory: its status stays where it is
   bool wants_changes = watched->changes != nullptr && !watched->changes->muted;
 
   // By number, and __WALL: a child of clone() with another exit signal is invisible without it.
@@ -147,13 +145,18 @@ void pass::collect_one(candidate who) noexcept {
     return;
   }
   registry_.still_there(who.pid);
+  still_there(who);
   if (error == EINTR) hint(who.pid, who.said_by);
-  if (result == 0 && who.said_by == notice::index) index_.doubt(who.pid);
   // Anything else leaves the watch as it is. 0: it lives, or a tracer holds it. A ptrace stop comes through without
   // WUNTRACED if a thread of ours traces it (Go #60321): no end, and nothing that was asked for.
   if (result == who.pid && wants_changes && (status.stopped() || status.continued())) {
     ready_.add({.pid = who.pid, .status = status}, watched->changes);
   }
+}
+
+void pass::still_there(candidate who) noexcept {
+  // An index names a child once: from here on somebody else has to look for it.
+  if (who.said_by == notice::index) index_.doubt(who.pid);
 }
 
 void pass::ended(child_exit exit) noexcept {

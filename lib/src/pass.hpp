@@ -45,7 +45,8 @@ class pass {
 
  private:
   int tell() noexcept;
-  void collect(budget&) noexcept;
+  void collect(int told) noexcept;
+  void still_there(candidate) noexcept;
   void collect_one(candidate) noexcept;
   void ended(child_exit) noexcept;
   void refill() noexcept;
