@@ -1,0 +1,54 @@
+// What the README shows is what the build compiled and what the program prints.
+#include <doctest/doctest.h>
+
+#include <array>
+#include <cstdio>
+#include <cstdlib>
+#include <fstream>
+#include <regex>
+#include <sstream>
+#include <string>
+
+namespace {
+
+std::string contents(const std::string& path) {
+  std::ifstream file(path);
+  REQUIRE_MESSAGE(file.good(), path);
+  std::stringstream text;
+  text << file.rdbuf();
+  return text.str();
+}
+
+std::string from_environment(const char* name) {
+  const char* value = std::getenv(name);
+  REQUIRE_MESSAGE(value != nullptr, name);
+  return value;
+}
+
+std::string output_of(const std::string& program) {
+  FILE* pipe = ::popen(program.c_str(), "r");
+  REQUIRE(pipe != nullptr);
+  std::string text;
+  std::array<char, 256> part{};
+  while (std::fgets(part.data(), part.size(), pipe) != nullptr) text += part.data();
+  CHECK(::pclose(pipe) == 0);
+  return text;
+}
+
+// Numbers differ from run to run, and the index from machine to machine.
+std::string shape(const std::string& text) {
+  auto numbers = std::regex_replace(text, std::regex("(pid|user|system|RSS|faults|switches|blocks) [0-9+]+"), "$1 N");
+  return std::regex_replace(numbers, std::regex("noticed by [a-z]+"), "noticed by X");
+}
+
+}  // namespace
+
+TEST_CASE("the README's first example is the file that is compiled, and prints what the README says") {
+  std::string readme = contents(from_environment("UVREAP_README"));
+  std::string source = contents(from_environment("UVREAP_FIRST_SOURCE"));
+  CHECK_MESSAGE(readme.find("```cpp\n" + source + "```") != std::string::npos, "the example's text differs");
+
+  std::string printed = output_of(from_environment("UVREAP_FIRST"));
+  CHECK(printed.starts_with("pid "));
+  CHECK_MESSAGE(shape(readme).find(shape(printed)) != std::string::npos, shape(printed));
+}
