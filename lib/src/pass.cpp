@@ -34,6 +34,7 @@ void pass::hear(notice who) noexcept {
   if (who == notice::poller) ++stats_.heard_by_poller;
   index_.hear(who);
   if (who != notice::index) wants_changes_.ask(who);
+  if (unclaimed_) unclaimed_->hear(who);
 }
 
 void pass::hint(pid_t pid, notice who) noexcept try {
@@ -57,13 +58,14 @@ void pass::give_up(pid_t pid) noexcept {
 }
 
 bool pass::has_work() const noexcept {
-  return batch_next_ < batch_end_ || !hints_.empty() || index_.has_more() || wants_changes_.under_way();
+  return batch_next_ < batch_end_ || !hints_.empty() || index_.has_more() || wants_changes_.under_way() ||
+         (unclaimed_ && unclaimed_->has_work());
 }
 
 bool pass::needs_sigchld() const noexcept {
   statistics now;
   index_.describe(now);
-  return now.on_peek != 0 || wants_changes_.size() != 0;
+  return now.on_peek != 0 || wants_changes_.size() != 0 || unclaimed_ != nullptr;
 }
 
 bool pass::run() noexcept {
@@ -92,6 +94,7 @@ void pass::collect(int told) noexcept {
     collect_one(batch_[batch_next_++]);
     budget.looked_at_one();
   }
+  if (unclaimed_ && !budget.spent() && unclaimed_->has_work()) unclaimed_->look(budget);
   if (budget.spent() && has_work()) ++stats_.budget_spent_turns;
   stats_.longest_pass = budget.longer_than(stats_.longest_pass);
 }

@@ -12,6 +12,7 @@
 
 #include "budget.hpp"
 #include "exit_index.hpp"
+#include "ownership.hpp"
 #include "pid_round.hpp"
 #include "ready_list.hpp"
 #include "registry.hpp"
@@ -23,6 +24,10 @@ namespace uvreap {
 class pass {
  public:
   pass(registry&, exit_index&, watch_table&, ready_list&, const options&, statistics&) noexcept;
+
+  // any(): what nobody watches is looked at too, after those that are.
+  void own(std::unique_ptr<ownership> unclaimed) noexcept { unclaimed_ = std::move(unclaimed); }
+  [[nodiscard]] ownership* unclaimed() const noexcept { return unclaimed_.get(); }
 
   void hear(notice) noexcept;
   void hint(pid_t, notice) noexcept;  // this one may have ended
@@ -60,6 +65,7 @@ class pass {
   const options& options_;
   statistics& stats_;
 
+  std::unique_ptr<ownership> unclaimed_;  // null but in any()
   pid_round wants_changes_;         // SIGCHLD says "stopped" and "ended" alike: those that asked are looked at
   std::vector<candidate> hints_;
   std::array<candidate, 16> batch_{};  // taken from a source and not looked at yet, over turns if need be

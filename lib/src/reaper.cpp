@@ -25,11 +25,9 @@ struct farewell {
 };
 
 int check(const options& options) noexcept {
-  if (options.children == scope::any()) return UV_ENOTSUP;
-  if (options.children != scope::watched()) return UV_EINVAL;
-  if (options.budget < 1 || options.budget_time.count() < 0 || options.poll_every.count() < 0) {
-    return UV_EINVAL;
-  }
+  if (options.children != scope::watched() && options.children != scope::any()) return UV_EINVAL;
+  if (options.budget < 1 || options.budget_time.count() < 0) return UV_EINVAL;
+  if (options.poll_every.count() < 0 || options.unclaimed_grace.count() < 0) return UV_EINVAL;
   return options.sigchld == sigchld_use::never && sigchld::ignored() ? UV_EINVAL : 0;
 }
 
@@ -185,6 +183,12 @@ int reaper::forget(pid_t pid) {
   std::shared_ptr<running> now;
   int error = impl_->enter(now);
   return error != 0 ? error : now->forget(pid);
+}
+
+int reaper::leave_alone(pid_t pid) {
+  std::shared_ptr<running> now;
+  int error = impl_->enter(now);
+  return error != 0 ? error : now->leave_alone(pid);
 }
 
 int reaper::kill(pid_t pid, int signum) {

@@ -58,6 +58,7 @@ bool registry::claim(pid_t pid) noexcept {
 }
 
 void registry::claim_newborn(pid_t pid) noexcept { of(pid).store(claimed, std::memory_order_release); }
+bool registry::is_claimed(pid_t pid) noexcept { return of(pid).load(std::memory_order_acquire) != free; }
 void registry::drop(pid_t pid) noexcept { of(pid).store(free, std::memory_order_release); }
 void registry::collecting(pid_t pid) noexcept { of(pid).store(being_collected, std::memory_order_relaxed); }
 void registry::still_there(pid_t pid) noexcept { of(pid).store(claimed, std::memory_order_relaxed); }

@@ -29,6 +29,11 @@ class registry {
   bool claim(pid_t) noexcept;
   void claim_newborn(pid_t) noexcept;  // just forked here: whoever claimed its number lost that child
   void drop(pid_t) noexcept;
+  [[nodiscard]] bool is_claimed(pid_t) noexcept;
+
+  // One reaper of the process may have the scope any().
+  [[nodiscard]] bool claim_any() noexcept { return !any_taken_.exchange(true, std::memory_order_acq_rel); }
+  void drop_any() noexcept { any_taken_.store(false, std::memory_order_release); }
 
   // Around the wait4 that may free the number: from then on a younger child may have it, and a reaper in another
   // thread that is asked to watch that one must not be told that it is watched. So claim() waits out "collecting".
@@ -42,6 +47,7 @@ class registry {
   std::atomic<std::uint8_t>& of(pid_t) noexcept;
 
   std::atomic<std::uint64_t> origin_;  // 0: nobody has asked yet
+  std::atomic<bool> any_taken_;
   std::array<std::atomic<std::uint8_t>, pid_limit> pids_;
 };
 

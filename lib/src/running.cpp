@@ -55,9 +55,24 @@ int running::open(uv_loop_t& loop, const std::shared_ptr<void>& farewell) noexce
   if (int error = hand_overs_->open(loop, this, on_async, farewell); error != 0) return error;
   if (int error = sigchld_.open(loop, this, on_signal, farewell); error != 0) return error;
   if (int error = poll_index(loop, farewell); error != 0) return error;
+  if (options_.children == scope::any()) {
+    if (int error = own_all(loop, farewell); error != 0) return error;
+  }
   bool listen = options_.sigchld == sigchld_use::always ||
                 (options_.sigchld == sigchld_use::when_needed && sigchld::ignored());
   return listen ? sigchld_.listen() : 0;
+}
+
+int running::own_all(uv_loop_t& loop, const std::shared_ptr<void>& farewell) noexcept {
+  auto init = [&](uv_timer_t* handle) { return uv_timer_init(&loop, handle); };
+  if (int error = grace_.open(init, this, farewell); error != 0) return error;
+  auto* unclaimed = new (std::nothrow) ownership(loop, registry_, table_, ready_, options_, stats_);
+  if (unclaimed == nullptr) return UV_ENOMEM;
+  pass_.own(std::unique_ptr<ownership>(unclaimed));
+  if (!registry_.claim_any()) return pass_.own(nullptr), UV_EBUSY;
+  turn_.due();  // zombies that were there before us
+  settle();
+  return 0;
 }
 
 int running::poll_index(uv_loop_t& loop, const std::shared_ptr<void>& farewell) noexcept {
@@ -75,8 +90,10 @@ void running::close() noexcept {
   closed_ = true;
   pass_.stop();
   for (const auto& [pid, watched] : table_) registry_.drop(pid);
+  if (pass_.unclaimed() != nullptr) registry_.drop_any();
   sigchld_.close();
   index_poll_.close();
+  grace_.close();
   poller_.close();
   turn_.close();
   hand_overs_->close();
@@ -89,6 +106,7 @@ void running::close_in_copy() noexcept {
   pass_.stop();
   sigchld_.close();
   index_poll_.close();
+  grace_.close();
   poller_.close();
   turn_.close();
   hand_overs_->close_in_copy();
@@ -99,6 +117,7 @@ void running::leave_to_the_loop() noexcept {
   pass_.stop();
   sigchld_.leave_to_the_loop();
   index_poll_.leave_to_the_loop();
+  grace_.leave_to_the_loop();
   poller_.leave_to_the_loop();
   turn_.leave_to_the_loop();
   hand_overs_->leave_to_the_loop();
@@ -124,6 +143,11 @@ void running::on_tick() noexcept {
   poller_.ticked();
   pass_.hear(notice::poller);
   if (pass_.has_work()) turn_.due();
+}
+
+void running::on_grace() noexcept {
+  thread_.bind();
+  turn_.due();
 }
 
 void running::on_posted() noexcept {
@@ -154,10 +178,30 @@ void running::on_check() noexcept {
 }
 
 void running::settle() noexcept {
-  bool something_to_do = table_.size() != 0 || !ready_.empty();
+  bool something_to_do = table_.size() != 0 || !ready_.empty() || pass_.unclaimed() != nullptr;
   poller_.stand_by(something_to_do, table_.holding() + ready_.holding() != 0);
+  if (pass_.unclaimed() != nullptr) await_grace();
   // A failure (no descriptor for libuv's signal pipe) leaves it to the poller, and to the next time.
   if (options_.sigchld == sigchld_use::when_needed && pass_.needs_sigchld()) (void)sigchld_.listen();
+}
+
+void running::await_grace() noexcept {
+  auto next = pass_.unclaimed()->next_look();
+  if (!next) {
+    uv_timer_stop(grace_.get());
+    return;
+  }
+  // From the loop's own idea of now, which may be as old as its last poll; both count from the same clock.
+  std::uint64_t now_ms = uv_now(grace_.get()->loop);
+  std::uint64_t next_ms = *next / 1'000'000 + 1;
+  std::uint64_t ms = next_ms > now_ms ? next_ms - now_ms : 0;
+  uv_timer_start(
+      grace_.get(),
+      [](uv_timer_t* handle) {
+        if (running* owner = owner_of(handle)) return owner->on_grace();
+        uv_timer_stop(handle);
+      },
+      ms, 0);
 }
 
 void running::hint(pid_t pid, notice who) noexcept {
@@ -172,6 +216,7 @@ bool running::make_room() noexcept { return pass_.make_room() && ready_.make_roo
 void running::add(watch_table::place reserved, pid_t pid) noexcept {
   bool wants_changes = reserved.mapped().changes != nullptr;
   table_.bind(std::move(reserved), pid);
+  if (pass_.unclaimed() != nullptr) pass_.unclaimed()->claimed(pid);
   pass_.add(pid, wants_changes);
 }
 
@@ -241,9 +286,20 @@ int running::fork(pid_t* out, std::function<int()>& child_main, uvreap::watch& w
 int running::release(pid_t pid) noexcept {
   if (pid <= 0) return UV_EINVAL;
   if (table_.find(pid) == nullptr) return ready_.has(pid) ? UV_EALREADY : UV_ESRCH;
+  // First, as it can fail: the child is not to be taken as unclaimed.
+  if (pass_.unclaimed() != nullptr) {
+    if (int error = pass_.unclaimed()->leave_alone(pid); error != 0) return error;
+  }
   uvreap::watch gone = remove(pid);  // destroyed when all is in order again: captures are somebody else's code
   settle();
   return 0;
+}
+
+int running::leave_alone(pid_t pid) noexcept {
+  if (pid <= 0 || pass_.unclaimed() == nullptr) return UV_EINVAL;
+  if (table_.has(pid)) return UV_EEXIST;
+  if (look_at(pid) == child_state::none) return UV_ESRCH;
+  return pass_.unclaimed()->leave_alone(pid);
 }
 
 int running::forget(pid_t pid) noexcept {
@@ -274,6 +330,7 @@ statistics running::stats() const noexcept {
   statistics now = stats_;
   now.watched = table_.size();
   index_->describe(now);
+  now.unclaimed_one_by_one = pass_.unclaimed() != nullptr && !pass_.unclaimed()->lists();
   now.sigchld = sigchld_.health(pass_.unheard());
   return now;
 }

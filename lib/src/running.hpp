@@ -38,6 +38,7 @@ class running : public std::enable_shared_from_this<running> {
   [[nodiscard]] int fork(pid_t* out, std::function<int()>& child_main, uvreap::watch&);
   [[nodiscard]] int release(pid_t) noexcept;
   [[nodiscard]] int forget(pid_t) noexcept;
+  [[nodiscard]] int leave_alone(pid_t) noexcept;
   [[nodiscard]] int kill(pid_t, int signum) noexcept;
   [[nodiscard]] statistics stats() const noexcept;
 
@@ -51,13 +52,16 @@ class running : public std::enable_shared_from_this<running> {
   void on_tick() noexcept;
   void on_check() noexcept;
   void on_posted() noexcept;
+  void on_grace() noexcept;
 
   [[nodiscard]] int take_back(pid_t, uvreap::watch& there, uvreap::watch& with) noexcept;
   [[nodiscard]] bool make_room() noexcept;
   void add(watch_table::place, pid_t) noexcept;
   uvreap::watch remove(pid_t) noexcept;
   void hint(pid_t, notice) noexcept;
+  [[nodiscard]] int own_all(uv_loop_t&, const std::shared_ptr<void>& farewell) noexcept;
   [[nodiscard]] int poll_index(uv_loop_t&, const std::shared_ptr<void>& farewell) noexcept;
+  void await_grace() noexcept;
   void settle() noexcept;
 
   registry& registry_;
@@ -74,6 +78,7 @@ class running : public std::enable_shared_from_this<running> {
 
   sigchld sigchld_;
   uv_handle<uv_poll_t> index_poll_;  // closed before the index, whose descriptor it polls
+  uv_handle<uv_timer_t> grace_;  // any(): the next unclaimed zombie's ends
   idle_poller poller_;
   turn turn_;
   std::shared_ptr<hand_overs> hand_overs_;

@@ -45,6 +45,7 @@ class watch_table {
   void bind(place, pid_t) noexcept;
 
   [[nodiscard]] watch* find(pid_t) noexcept;
+  [[nodiscard]] bool has(pid_t pid) const noexcept { return watches_.contains(pid); }
   void replace(watch& there, watch with) noexcept;
   [[nodiscard]] watch take(pid_t) noexcept;  // of a pid that is there
 

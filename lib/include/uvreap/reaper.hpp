@@ -50,7 +50,13 @@ enum class sigchld_use {
 };
 
 struct UVREAP_API options {
-  scope children = scope::watched();  // any other is UV_EINVAL
+  // watched(): the children it was given. any(): every child and orphan of this process; for PID 1 and subreapers, one
+  // reaper in the process. Others are UV_EINVAL.
+  // WARNING: any() takes children that other code waits for, if that code is slow. On the main thread only other code
+  // of that thread is in question, and it has unclaimed_grace; children of other threads are not seen. On any other
+  // thread the grace is all that protects them. So run it on the main thread, and name what is not to be taken by
+  // leave_alone().
+  scope children = scope::watched();
   index_kind index = index_kind::automatic;
   sigchld_use sigchld = sigchld_use::always;
 
@@ -64,6 +70,13 @@ struct UVREAP_API options {
   // itself down to a sixteenth (and not below 10 ms) while it finds something. 0: no poller, and then a lost
   // notice is lost for ever. Negative: UV_EINVAL.
   std::chrono::milliseconds poll_every{1000};
+
+  // any(): called once for each child that was reaped and that nobody watched. Empty: they are only reaped.
+  callback on_unclaimed{};
+
+  // any(): how long an unclaimed zombie is left to a rightful owner; told at the latest 100 ms after that. 0: none is
+  // waited for. Negative: UV_EINVAL.
+  std::chrono::milliseconds unclaimed_grace{100};
 };
 
 struct UVREAP_API watch_options {
@@ -82,7 +95,7 @@ class UVREAP_API reaper {
   reaper(const reaper&) = delete;
   reaper& operator=(const reaper&) = delete;
 
-  // UV_EALREADY: it runs. UV_EINVAL: options, or sigchld_use::never while SIGCHLD is ignored. UV_ENOTSUP: that
+  // UV_EALREADY: it runs. UV_EBUSY: another reaper of this process has any(). UV_EINVAL: options, or sigchld_use::never while SIGCHLD is ignored. UV_ENOTSUP: that
   // index is not to be had. UV_EMFILE, UV_ENOMEM: try again later. After close() it begins anew.
   [[nodiscard]] int start();
 
@@ -104,12 +117,16 @@ class UVREAP_API reaper {
   [[nodiscard]] int watch_pidfd(int pidfd, callback);
   [[nodiscard]] int watch_pidfd(int pidfd, watch_options, callback);
 
-  // No callback, and the child is yours to wait for. UV_EALREADY: its status is taken already, and the
+  // No callback, and the child is yours to wait for (in any(): left alone). UV_EALREADY: its status is taken already, and the
   // callback still comes. UV_ESRCH: not watched here.
   [[nodiscard]] int release(pid_t);
 
   // No callback, still reaped. If it is collected already, its telling is dropped. UV_ESRCH: not watched here.
   [[nodiscard]] int forget(pid_t);
+
+  // any(): this child is somebody else's to wait for. Ends when wait says that it is gone, or by watch(). UV_ESRCH: no
+  // child of ours. UV_EEXIST: watched here. UV_EINVAL: pid <= 0, or not any().
+  [[nodiscard]] int leave_alone(pid_t);
 
   // Proven ours before the signal goes, so no recycled pid is hit: UV_ESRCH if it is collected, or taken by
   // somebody else (then told as lost), or not watched here. A zombie takes signals in silence. signum 0 only

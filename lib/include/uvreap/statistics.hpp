@@ -49,6 +49,10 @@ struct UVREAP_API statistics {
 
   sigchld_health sigchld = sigchld_health::healthy;
 
+  // any() without /proc/self/task/TID/children: unclaimed zombies are taken one after another, each after its grace,
+  // and one that is left alone hides those behind it.
+  bool unclaimed_one_by_one = false;
+
   friend bool operator==(const statistics&, const statistics&) noexcept = default;
 };
 

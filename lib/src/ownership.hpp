@@ -1,0 +1,96 @@
+// any(): whose child is an unclaimed zombie, and when may it be taken?
+//
+// A child is on the list of the thread that forked it; an orphan comes to the main thread. So on the main thread all is
+// looked at with __WNOTHREAD, and what other live threads forked (system, popen, waitpid, uv_spawn on their loops) is
+// never seen and never taken. What is left is other code on this thread: pids that another reaper watches, active
+// uv_process_t of this loop and pids of leave_alone() are left, and every other zombie for a grace, so that who waits
+// for its own child comes first. Off the main thread orphans do not show that way: there all children are looked at,
+// and only the grace protects.
+//
+// They are listed, not peeked at, since a peek shows only the first: a zombie that somebody leaves would hide the rest
+// for ever. A peek only says that a listing is worth while; at most one is begun each grace / 4, and not more often than
+// every 10 ms. Nothing is kept by number after an exit is told: the zombie is the keep.
+#pragma once
+
+#include <uv.h>
+
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <optional>
+#include <vector>
+
+#include "budget.hpp"
+#include "child_list.hpp"
+#include "pid_round.hpp"
+#include "ready_list.hpp"
+#include "registry.hpp"
+#include "uvreap/reaper.hpp"
+#include "watch_table.hpp"
+
+namespace uvreap {
+
+class ownership {
+ public:
+  ownership(uv_loop_t&, registry&, const watch_table&, ready_list&, const options&, statistics&) noexcept;
+
+  void hear(notice) noexcept;
+  [[nodiscard]] bool has_work() const noexcept;
+  void look(budget&) noexcept;  // within the budget; what it takes goes to the ready list
+
+  // Nanoseconds of the monotonic clock at which a look is due although nobody says so: a grace ends.
+  [[nodiscard]] std::optional<std::uint64_t> next_look() const noexcept;
+
+  [[nodiscard]] int leave_alone(pid_t) noexcept;  // UV_ENOMEM
+  void claimed(pid_t) noexcept;                   // somebody watches it here now
+  [[nodiscard]] bool lists() const noexcept { return list_.works(); }
+
+ private:
+  void peek() noexcept;
+  void begin_round();
+  void go_on_with_round(budget&);
+  void end_round() noexcept;
+  void saw(pid_t);
+  void take_ripe(budget&);
+  void take(pid_t);
+  void drop_stale() noexcept;
+  void forget_the_gone(budget&) noexcept;
+
+  [[nodiscard]] bool is_somebodys(pid_t);
+  [[nodiscard]] bool is_left_alone(pid_t);
+  [[nodiscard]] std::uint64_t round_may_begin() const noexcept { return last_round_ns_ + between_rounds_ns_; }
+
+  uv_loop_t& loop_;
+  registry& registry_;
+  const watch_table& table_;
+  ready_list& ready_;
+  const options& options_;
+  statistics& stats_;
+
+  std::uint64_t grace_ns_;
+  std::uint64_t between_rounds_ns_;
+  std::uint64_t last_round_ns_ = 0;
+  int this_thread_only_ = 0;  // __WNOTHREAD, or 0 off the main thread
+
+  notice said_by_ = notice::sigchld;
+  bool peek_due_ = true;  // zombies may have been there before us
+  bool round_wanted_ = false;
+  bool in_round_ = false;
+  child_list list_;
+  std::vector<pid_t> page_;
+  std::size_t page_next_ = 0;
+
+  struct sight {
+    std::uint64_t first_ns;
+    std::uint32_t round;
+  };
+  std::map<pid_t, sight> sights_;
+  std::deque<std::pair<pid_t, std::uint64_t>> by_age_;  // with the first sight: it is stale if that one is gone
+  std::uint32_t round_ = 0;
+
+  std::map<pid_t, std::uint64_t> left_alone_;  // with the start time, which tells a younger one with that number
+  pid_round left_alone_round_;
+  std::vector<pid_t> uv_processes_;  // of this look
+};
+
+}  // namespace uvreap
