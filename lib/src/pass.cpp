@@ -120,6 +120,7 @@ void pass::collect_one(candidate who) noexcept {
   watch* watched = table_.find(who.pid);
   if (watched == nullptr) return;                      // released since
   if (!ready_.make_room()) return still_there(who);  // no memory: its status stays where it is
+  if (endings_ != nullptr && endings_->keeps_zombie(who.pid)) return look_at_kept(who);
   bool wants_changes = watched->changes != nullptr && !watched->changes->muted;
 
   // By number, and __WALL: a child of clone() with another exit signal is invisible without it.
@@ -157,17 +158,36 @@ void pass::collect_one(candidate who) noexcept {
   }
 }
 
+void pass::look_at_kept(candidate who) noexcept {
+  siginfo_t info{};
+  ::rusage usage{};
+  int result = sys::waitid_with_usage(who.pid, &info, WEXITED | WNOHANG | WNOWAIT | __WALL, &usage);
+  if (result != 0 && errno == ECHILD) {
+    return ended({.pid = who.pid, .lost = true, .noticed_by = who.said_by}, true);
+  }
+  if (result != 0 || info.si_pid != who.pid) return still_there(who);
+  int word = info.si_code == CLD_EXITED ? (info.si_status & 0xff) << 8 : info.si_status;
+  if (info.si_code == CLD_DUMPED) word |= WCOREFLAG;
+  ended({.pid = who.pid,
+         .status = wait_status(word),
+         .usage = resource_usage::from(usage),
+         .noticed_by = who.said_by},
+        true);
+}
+
 void pass::still_there(candidate who) noexcept {
   // An index names a child once: from here on somebody else has to look for it.
   if (who.said_by == notice::index) index_.doubt(who.pid);
 }
 
-void pass::ended(child_exit exit) noexcept {
+void pass::ended(child_exit exit, bool zombie_is_kept) noexcept {
   // From here on the number is free: a younger child may get it before this one is told.
-  registry_.drop(exit.pid);
+  if (!zombie_is_kept) registry_.drop(exit.pid);
   index_.disarm(exit.pid);
   wants_changes_.remove(exit.pid);
   watch watched = table_.take(exit.pid);
+  exit.timed_out = watched.timed_out;
+  if (endings_ != nullptr) endings_->collected(exit.pid, watched);
   ++(exit.lost ? stats_.lost : stats_.reaped);
   if (exit.noticed_by == notice::poller) {
     poller_found_ = true;

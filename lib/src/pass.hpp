@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "budget.hpp"
+#include "endings.hpp"
 #include "exit_index.hpp"
 #include "ownership.hpp"
 #include "pid_round.hpp"
@@ -28,6 +29,9 @@ class pass {
   // any(): what nobody watches is looked at too, after those that are.
   void own(std::unique_ptr<ownership> unclaimed) noexcept { unclaimed_ = std::move(unclaimed); }
   [[nodiscard]] ownership* unclaimed() const noexcept { return unclaimed_.get(); }
+
+  // Who is to know that a status was taken, and may want the zombie kept.
+  void tell_endings(endings& all) noexcept { endings_ = &all; }
 
   void hear(notice) noexcept;
   void hint(pid_t, notice) noexcept;  // this one may have ended
@@ -53,7 +57,8 @@ class pass {
   void collect(int told) noexcept;
   void still_there(candidate) noexcept;
   void collect_one(candidate) noexcept;
-  void ended(child_exit) noexcept;
+  void look_at_kept(candidate) noexcept;
+  void ended(child_exit, bool zombie_is_kept = false) noexcept;
   void refill() noexcept;
   void settle_missed() noexcept;
   [[nodiscard]] std::uint64_t other_notices() const noexcept;
@@ -66,6 +71,7 @@ class pass {
   statistics& stats_;
 
   std::unique_ptr<ownership> unclaimed_;  // null but in any()
+  endings* endings_ = nullptr;
   pid_round wants_changes_;         // SIGCHLD says "stopped" and "ended" alike: those that asked are looked at
   std::vector<candidate> hints_;
   std::array<candidate, 16> batch_{};  // taken from a source and not looked at yet, over turns if need be

@@ -31,6 +31,10 @@ int check(const options& options) noexcept {
   return options.sigchld == sigchld_use::never && sigchld::ignored() ? UV_EINVAL : 0;
 }
 
+int check(const watch_options& options) noexcept {
+  return options.timeout.count() < 0 || options.grace.count() < 0 ? UV_EINVAL : 0;
+}
+
 }  // namespace
 
 class reaper::impl {
@@ -142,6 +146,7 @@ int reaper::watch(pid_t pid, callback told) { return watch(pid, {}, std::move(to
 int reaper::watch(pid_t pid, watch_options options, callback told) try {
   std::shared_ptr<running> now;
   if (int error = impl_->enter(now); error != 0) return error;
+  if (int error = check(options); error != 0) return error;
   uvreap::watch wanted(std::move(options), std::move(told));
   return now->watch(pid, wanted);
 } catch (const std::bad_alloc&) {
@@ -167,6 +172,7 @@ int reaper::fork(pid_t* out, std::function<int()> child_main, watch_options opti
   if (int error = impl_->enter(now); error != 0) return error;
   assert(out != nullptr);
   if (!child_main) return UV_EINVAL;
+  if (int error = check(options); error != 0) return error;
   uvreap::watch wanted(std::move(options), std::move(told));
   return now->fork(out, child_main, wanted);
 } catch (const std::bad_alloc&) {
@@ -189,6 +195,12 @@ int reaper::leave_alone(pid_t pid) {
   std::shared_ptr<running> now;
   int error = impl_->enter(now);
   return error != 0 ? error : now->leave_alone(pid);
+}
+
+int reaper::terminate(pid_t pid, std::chrono::milliseconds grace) {
+  std::shared_ptr<running> now;
+  int error = impl_->enter(now);
+  return error != 0 ? error : now->terminate(pid, grace);
 }
 
 int reaper::kill(pid_t pid, int signum) {

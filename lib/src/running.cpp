@@ -29,9 +29,12 @@ running::running(registry& all, const options& options, std::unique_ptr<exit_ind
       origin_(all.origin()),
       options_(options),
       index_(std::move(index)),
+      endings_(registry_, table_),
       pass_(registry_, *index_, table_, ready_, options_, stats_),
       poller_(options_.poll_every),
-      hand_overs_(std::move(handed)) {}
+      hand_overs_(std::move(handed)) {
+  pass_.tell_endings(endings_);
+}
 
 int running::open(uv_loop_t& loop, const std::shared_ptr<void>& farewell) noexcept {
   thread_.bind();
@@ -54,6 +57,7 @@ int running::open(uv_loop_t& loop, const std::shared_ptr<void>& farewell) noexce
   if (int error = poller_.open(loop, this, on_timer, farewell); error != 0) return error;
   if (int error = hand_overs_->open(loop, this, on_async, farewell); error != 0) return error;
   if (int error = sigchld_.open(loop, this, on_signal, farewell); error != 0) return error;
+  if (int error = endings_.open(loop, farewell); error != 0) return error;
   if (int error = poll_index(loop, farewell); error != 0) return error;
   if (options_.children == scope::any()) {
     if (int error = own_all(loop, farewell); error != 0) return error;
@@ -94,6 +98,7 @@ void running::close() noexcept {
   sigchld_.close();
   index_poll_.close();
   grace_.close();
+  endings_.close();
   poller_.close();
   turn_.close();
   hand_overs_->close();
@@ -107,6 +112,7 @@ void running::close_in_copy() noexcept {
   sigchld_.close();
   index_poll_.close();
   grace_.close();
+  endings_.close();
   poller_.close();
   turn_.close();
   hand_overs_->close_in_copy();
@@ -118,6 +124,7 @@ void running::leave_to_the_loop() noexcept {
   sigchld_.leave_to_the_loop();
   index_poll_.leave_to_the_loop();
   grace_.leave_to_the_loop();
+  endings_.leave_to_the_loop();
   poller_.leave_to_the_loop();
   turn_.leave_to_the_loop();
   hand_overs_->leave_to_the_loop();
@@ -211,10 +218,13 @@ void running::hint(pid_t pid, notice who) noexcept {
 
 // ---- the calls -----------------------------------------------------------------------------------------------
 
-bool running::make_room() noexcept { return pass_.make_room() && ready_.make_room(); }
+bool running::make_room() noexcept {
+  return pass_.make_room() && ready_.make_room() && endings_.make_room();
+}
 
 void running::add(watch_table::place reserved, pid_t pid) noexcept {
   bool wants_changes = reserved.mapped().changes != nullptr;
+  endings_.watched(pid, reserved.mapped());
   table_.bind(std::move(reserved), pid);
   if (pass_.unclaimed() != nullptr) pass_.unclaimed()->claimed(pid);
   pass_.add(pid, wants_changes);
@@ -224,6 +234,7 @@ watch running::remove(pid_t pid) noexcept {
   pass_.give_up(pid);
   registry_.drop(pid);
   uvreap::watch gone = table_.take(pid);
+  endings_.released(pid, gone);
   gone.mute();
   return gone;
 }
@@ -254,10 +265,11 @@ int running::watch(pid_t pid, uvreap::watch& wanted) noexcept try {
 
 int running::take_back(pid_t pid, uvreap::watch& there, uvreap::watch& with) noexcept {
   if (!there.reserved() && !there.forgotten) return UV_EEXIST;
-  if (with.changes != nullptr) {
-    if (!make_room()) return UV_ENOMEM;
-    pass_.want_changes(pid);
-  }
+  if (!make_room()) return UV_ENOMEM;
+  if (with.changes != nullptr) pass_.want_changes(pid);
+  with.timed_out = there.timed_out;
+  endings_.forgotten(pid, there);
+  endings_.watched(pid, with);
   table_.replace(there, std::move(with));
   settle();
   return 0;
@@ -308,6 +320,7 @@ int running::forget(pid_t pid) noexcept {
   int result = 0;
   if (there != nullptr) {
     there->mute();
+    endings_.forgotten(pid, *there);
     uvreap::watch forgotten;
     forgotten.forgotten = true;
     table_.replace(*there, std::move(forgotten));
@@ -323,6 +336,14 @@ int running::kill(pid_t pid, int signum) noexcept {
   if (table_.find(pid) == nullptr) return UV_ESRCH;
   int error = send_signal(pid, signum);
   if (error == UV_ESRCH) hint(pid, notice::poller);  // ours, and gone without us: it is told as lost
+  return error;
+}
+
+int running::terminate(pid_t pid, std::chrono::milliseconds grace) noexcept {
+  if (pid <= 0 || grace.count() < 0) return UV_EINVAL;
+  if (!table_.has(pid)) return UV_ESRCH;
+  int error = endings_.begin(pid, grace);
+  if (error == UV_ESRCH) hint(pid, notice::poller);
   return error;
 }
 

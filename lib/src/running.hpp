@@ -40,6 +40,7 @@ class running : public std::enable_shared_from_this<running> {
   [[nodiscard]] int forget(pid_t) noexcept;
   [[nodiscard]] int leave_alone(pid_t) noexcept;
   [[nodiscard]] int kill(pid_t, int signum) noexcept;
+  [[nodiscard]] int terminate(pid_t, std::chrono::milliseconds grace) noexcept;
   [[nodiscard]] statistics stats() const noexcept;
 
   [[nodiscard]] bool is_copy() const noexcept { return registry_.origin() != origin_; }
@@ -74,6 +75,7 @@ class running : public std::enable_shared_from_this<running> {
   std::unique_ptr<exit_index> index_;
   watch_table table_;
   ready_list ready_;
+  endings endings_;
   pass pass_;
 
   sigchld sigchld_;

@@ -59,13 +59,24 @@ int waitid(idtype_t type, id_t id, siginfo_t* info, int options) noexcept {
   return ::waitid(type, id, info, options);
 }
 
+int waitid_with_usage(pid_t pid, siginfo_t* info, int options, ::rusage* usage) noexcept {
+  return static_cast<int>(::syscall(SYS_waitid, P_PID, pid, info, options, usage));
+}
+
 pid_t fork() noexcept { return ::fork(); }
+
+pid_t getpgid(pid_t pid) noexcept { return ::getpgid(pid); }
 
 // By number: <sys/pidfd.h> came with glibc 2.36 only.
 int pidfd_open(pid_t pid) noexcept { return static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)); }
 
 int pidfd_send_signal(int pidfd, int signum) noexcept {
   return static_cast<int>(::syscall(SYS_pidfd_send_signal, pidfd, signum, nullptr, 0));
+}
+
+int pidfd_signal_group(int pidfd, int signum) noexcept {
+  constexpr unsigned process_group = 1u << 2;  // PIDFD_SIGNAL_PROCESS_GROUP
+  return static_cast<int>(::syscall(SYS_pidfd_send_signal, pidfd, signum, nullptr, process_group));
 }
 
 int kill(pid_t pid, int signum) noexcept { return ::kill(pid, signum); }

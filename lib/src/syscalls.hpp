@@ -18,10 +18,14 @@ namespace uvreap::sys {
 
 pid_t wait4(pid_t pid, int* status, int options, ::rusage* usage) noexcept;
 int waitid(idtype_t, id_t, siginfo_t*, int options) noexcept;
+// The system call itself, which fills rusage even with WNOWAIT; the C library's waitid has no place for it.
+int waitid_with_usage(pid_t, siginfo_t*, int options, ::rusage* usage) noexcept;
 pid_t fork() noexcept;
+pid_t getpgid(pid_t) noexcept;
 
 int pidfd_open(pid_t) noexcept;  // close-on-exec
 int pidfd_send_signal(int pidfd, int signum) noexcept;
+int pidfd_signal_group(int pidfd, int signum) noexcept;  // its process group; EINVAL before Linux 6.9
 int kill(pid_t, int signum) noexcept;
 
 // The wait word of a process that was reaped, from a pidfd that was open then (PIDFD_INFO_EXIT, Linux 6.15). -1: the

@@ -1,10 +1,15 @@
 #include "watch_table.hpp"
 
+#include <algorithm>
 #include <utility>
 
 namespace uvreap {
 
-watch::watch(watch_options options, callback told) : tell(std::move(told)), ref(options.ref) {
+watch::watch(watch_options options, callback told)
+    : tell(std::move(told)),
+      deadline_ms(static_cast<std::uint64_t>(options.timeout.count())),
+      grace_ms(static_cast<std::uint32_t>(std::min<std::int64_t>(options.grace.count(), UINT32_MAX))),
+      ref(options.ref) {
   if (options.on_change) {
     changes = std::make_shared<change_listener>(change_listener{.tell = std::move(options.on_change)});
   }

@@ -7,6 +7,7 @@
 
 #include <sys/types.h>
 
+#include <cstdint>
 #include <functional>
 #include <map>
 #include <memory>
@@ -26,8 +27,11 @@ struct change_listener {
 struct watch {
   callback tell;  // empty: reserved, or forgotten
   std::shared_ptr<change_listener> changes;
+  std::uint64_t deadline_ms = 0;  // 0: none. After so many, until it is in the table; then by the loop's clock
+  std::uint32_t grace_ms = 0;
   bool ref = false;
   bool forgotten = false;
+  bool timed_out = false;
 
   watch() = default;
   watch(watch_options, callback);  // may throw std::bad_alloc

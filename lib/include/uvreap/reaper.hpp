@@ -86,6 +86,12 @@ struct UVREAP_API watch_options {
 
   // Called for each stop and continue that the kernel still knew when we looked. Empty: they are ignored.
   std::function<void(const child_change&)> on_change{};
+
+  // Ends the child as terminate(pid, grace) does if it has not ended this long after watch(), and marks its exit
+  // timed_out. 0: no deadline. grace: at most 49 days count. Negative: UV_EINVAL. Forgetting the child forgets its
+  // deadline.
+  std::chrono::milliseconds timeout{0};
+  std::chrono::milliseconds grace{5000};
 };
 
 class UVREAP_API reaper {
@@ -133,6 +139,14 @@ class UVREAP_API reaper {
   // asks. UV_EINVAL: pid <= 0, or no such signal. Without pidfd_open (seccomp, no descriptor left) the proof
   // and the signal are two calls by number.
   [[nodiscard]] int kill(pid_t, int signum);
+
+  // SIGTERM and SIGCONT now, SIGKILL when the grace is over and it has not ended; grace 0: SIGKILL in the next turn.
+  // If the child leads a process group, the whole group, survivors of the leader too, and nobody else. The child's exit
+  // is told when it happens. It holds the loop until it is done: the child has ended, its group is empty (asked every
+  // 20 ms), or SIGKILL was sent; release() and close() stop it. UV_EALREADY: it is under way, as it was. UV_ESRCH,
+  // UV_EINVAL: as kill(), and a negative grace.
+  // On kernels before 6.9 the leader of a group stays a zombie until the grace is over.
+  [[nodiscard]] int terminate(pid_t, std::chrono::milliseconds grace);
 
   // Reserves, forks (as uvreap::fork does) and watches: an exit right after the fork is not missed. The child
   // does _exit(child_main() & 0xff); an exception there ends the child by SIGABRT. Errors of fork; then there
