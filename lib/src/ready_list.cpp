@@ -51,9 +51,11 @@ void ready_list::tell_one() noexcept {
   if (held) --holding_;
 }
 
-bool ready_list::forget(pid_t pid) noexcept {
+bool ready_list::forget(pid_t pid, const which_watch& which) noexcept {
   for (entries* where : {&waiting_, &kept_}) {
-    auto found = find_exit(*where, pid);
+    auto found = std::find_if(where->begin(), where->end(), [&](const entry& one) {
+      return one.is_exit_of(pid) && (!which || which(one.watched.tell));
+    });
     if (found == where->end()) continue;
     entries gone;  // destroyed when the list is in order again: captures may call back
     gone.splice(gone.begin(), *where, found);

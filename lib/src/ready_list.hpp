@@ -22,7 +22,7 @@ class ready_list {
   // the loop ends after it has returned. An exception ends the program.
   void tell_one() noexcept;
 
-  bool forget(pid_t) noexcept;  // drops its telling; false: it is not here
+  bool forget(pid_t, const which_watch& = {}) noexcept;  // drops its telling; false: it is not here
   [[nodiscard]] bool has(pid_t) const noexcept;
   bool tell_kept(pid_t, watch&) noexcept;  // a reserved one has its callback now; false: it is not here
 

@@ -186,10 +186,16 @@ int reaper::release(pid_t pid) {
 }
 
 int reaper::forget(pid_t pid) {
+  return forget(pid, [](const callback&) { return true; });
+}
+
+int reaper::forget(pid_t pid, const std::function<bool(const callback&)>& which) {
   std::shared_ptr<running> now;
   int error = impl_->enter(now);
-  return error != 0 ? error : now->forget(pid);
+  return error != 0 ? error : now->forget(pid, which);
 }
+
+awaitable reaper::exit_of(pid_t pid, watch_options options) { return {*this, pid, std::move(options)}; }
 
 int reaper::leave_alone(pid_t pid) {
   std::shared_ptr<running> now;

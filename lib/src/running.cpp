@@ -314,18 +314,18 @@ int running::leave_alone(pid_t pid) noexcept {
   return pass_.unclaimed()->leave_alone(pid);
 }
 
-int running::forget(pid_t pid) noexcept {
+int running::forget(pid_t pid, const which_watch& which) noexcept {
   if (pid <= 0) return UV_EINVAL;
   auto* there = table_.find(pid);
   int result = 0;
-  if (there != nullptr) {
+  if (there != nullptr && which(there->tell)) {
     there->mute();
     endings_.forgotten(pid, *there);
     uvreap::watch forgotten;
     forgotten.forgotten = true;
     table_.replace(*there, std::move(forgotten));
   } else {
-    result = ready_.forget(pid) ? 0 : UV_ESRCH;
+    result = ready_.forget(pid, which) ? 0 : UV_ESRCH;
   }
   settle();
   return result;

@@ -37,7 +37,7 @@ class running : public std::enable_shared_from_this<running> {
   [[nodiscard]] int watch(pid_t, uvreap::watch&) noexcept;
   [[nodiscard]] int fork(pid_t* out, std::function<int()>& child_main, uvreap::watch&);
   [[nodiscard]] int release(pid_t) noexcept;
-  [[nodiscard]] int forget(pid_t) noexcept;
+  [[nodiscard]] int forget(pid_t, const which_watch&) noexcept;
   [[nodiscard]] int leave_alone(pid_t) noexcept;
   [[nodiscard]] int kill(pid_t, int signum) noexcept;
   [[nodiscard]] int terminate(pid_t, std::chrono::milliseconds grace) noexcept;

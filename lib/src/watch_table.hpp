@@ -41,6 +41,9 @@ struct watch {
   void mute() noexcept;
 };
 
+// Two children may have had one number; whose callback it is tells them apart.
+using which_watch = std::function<bool(const callback&)>;
+
 class watch_table {
  public:
   // A place in the table that is not bound to a pid yet: reserve before fork, bind after it.

@@ -33,6 +33,7 @@
 #include <functional>
 #include <memory>
 
+#include "uvreap/awaitable.hpp"
 #include "uvreap/child_exit.hpp"
 #include "uvreap/export.hpp"
 #include "uvreap/statistics.hpp"
@@ -159,6 +160,9 @@ class UVREAP_API reaper {
   // Throws std::bad_alloc, with nothing handed over.
   void post_watch(pid_t, callback);
 
+  // To be awaited: the exit as the result of co_await. See awaitable.hpp.
+  [[nodiscard]] awaitable exit_of(pid_t, watch_options = {});
+
   // In a forked copy, after uv_loop_fork(loop): starts afresh with the same options, nothing watched, the
   // parent's callbacks destroyed uncalled. UV_EINVAL: this is no forked copy, or it was never started.
   // A copy that is not used needs nothing: its destructor leaves the parent's kernel objects alone.
@@ -167,6 +171,9 @@ class UVREAP_API reaper {
   [[nodiscard]] statistics stats() const;  // empty before start() and in a forked copy
 
  private:
+  friend class awaitable;
+  int forget(pid_t, const std::function<bool(const callback&)>& which);
+
   class impl;
   std::unique_ptr<impl> impl_;
 };

@@ -1,0 +1,57 @@
+// The exit of a child as something to co_await.
+//
+//     task build(uvreap::reaper& reaper, pid_t pid) {
+//       auto [error, exit] = co_await reaper.exit_of(pid);
+//       if (error == 0) std::cout << exit << '\n';
+//     }
+//
+// The coroutine goes on where a callback would run: on the loop's thread, in a turn after the exit was collected. If the
+// child cannot be watched it goes on at once, with the error that watch() gave. If the watch ends without an exit it
+// goes on with UV_ECANCELED: inside release(), forget(), close() or the reaper's destructor, so it must not destroy
+// what called it there.
+//
+// Destroying a coroutine that waits here cancels: the child is forgotten, that is reaped and not told. What the coroutine
+// throws is its own promise's business; an exception that leaves resume() ends the program, as from a callback.
+#pragma once
+
+#include <sys/types.h>
+
+#include <coroutine>
+#include <memory>
+
+#include "uvreap/child_exit.hpp"
+#include "uvreap/export.hpp"
+
+namespace uvreap {
+
+class reaper;
+struct watch_options;
+
+struct UVREAP_API exit_result {
+  int error = 0;      // 0, an error of watch(), or UV_ECANCELED
+  child_exit exit{};  // if there is no error
+
+  friend bool operator==(const exit_result&, const exit_result&) noexcept = default;
+};
+
+// Of reaper::exit_of(), to be awaited at once and once. It watches from co_await on.
+class UVREAP_API awaitable {
+ public:
+  ~awaitable();
+  awaitable(const awaitable&) = delete;
+  awaitable& operator=(const awaitable&) = delete;
+
+  [[nodiscard]] bool await_ready() const noexcept { return false; }
+  [[nodiscard]] bool await_suspend(std::coroutine_handle<>) noexcept;
+  [[nodiscard]] exit_result await_resume() const noexcept;
+
+ private:
+  friend class reaper;
+  struct waiter;
+  class resumption;
+  awaitable(reaper&, pid_t, watch_options);
+
+  std::shared_ptr<waiter> waiter_;
+};
+
+}  // namespace uvreap
