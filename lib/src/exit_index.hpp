@@ -50,6 +50,10 @@ class exit_index {
   // What the loop polls for reading; -1: there is nothing to poll. The index's own.
   [[nodiscard]] virtual int descriptor() const noexcept { return -1; }
 
+  // In a forked copy that leaves its handles to the copied loop: the descriptor stays open when this is destroyed. That
+  // loop polls it again after uv_loop_fork, and libuv aborts where epoll_ctl says EBADF.
+  virtual void leave_descriptor() noexcept {}
+
   // The wait word of a child whose status somebody else took; false: the kernel does not tell it.
   [[nodiscard]] virtual bool recover(pid_t, int& /*word*/) noexcept { return false; }
 

@@ -27,6 +27,9 @@ class exit_index_ladder final : public exit_index {
   [[nodiscard]] std::size_t take(std::span<candidate>) noexcept override;
   [[nodiscard]] bool has_more() const noexcept override;
   [[nodiscard]] int descriptor() const noexcept override { return top_ ? top_->descriptor() : -1; }
+  void leave_descriptor() noexcept override {
+    if (top_) top_->leave_descriptor();
+  }
   [[nodiscard]] bool recover(pid_t pid, int& word) noexcept override { return top_ && top_->recover(pid, word); }
   void describe(statistics&) const noexcept override;
 

@@ -86,6 +86,8 @@ class exit_index_pidfd final : public exit_index {
   [[nodiscard]] bool has_more() const noexcept override { return look_; }
   [[nodiscard]] int descriptor() const noexcept override { return set_; }
 
+  void leave_descriptor() noexcept override { set_ = -1; }
+
   [[nodiscard]] bool recover(pid_t pid, int& word) noexcept override {
     int* pidfd = pidfds_.find(pid);
     return pidfd != nullptr && sys::exit_word_of_pidfd(*pidfd, &word) == 0;

@@ -7,6 +7,7 @@
 // - More completions than the ring holds are kept by the kernel; liburing's batch peek flushes them.
 // - A completion interrupts the submitting thread's blocking calls with EINTR, although no handler runs.
 // - A forked child could use this ring without an error: a forked copy never gets here.
+#include <fcntl.h>
 #include <liburing.h>
 #include <poll.h>
 #include <unistd.h>
@@ -114,6 +115,9 @@ class exit_index_ring final : public exit_index {
 
   [[nodiscard]] bool has_more() const noexcept override { return look_; }
   [[nodiscard]] int descriptor() const noexcept override { return ring_.ring_fd; }
+
+  // liburing closes what is in ring_: a copy of it, then (or -1, if there is none to be had).
+  void leave_descriptor() noexcept override { ring_.ring_fd = ::fcntl(ring_.ring_fd, F_DUPFD_CLOEXEC, 0); }
 
   void describe(statistics& stats) const noexcept override {
     stats.index = index_kind::ring;

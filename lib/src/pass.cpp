@@ -188,7 +188,7 @@ void pass::ended(child_exit exit, bool zombie_is_kept) noexcept {
   watch watched = table_.take(exit.pid);
   exit.timed_out = watched.timed_out;
   if (endings_ != nullptr) endings_->collected(exit.pid, watched);
-  ++(exit.lost ? stats_.lost : stats_.reaped);
+  ++(exit.lost ? stats_.lost : exit.recovered ? stats_.recovered : stats_.reaped);
   if (exit.noticed_by == notice::poller) {
     poller_found_ = true;
     if (!exit.lost) ++found_now_;  // the SIGCHLD of a stolen exit was not missed: it led to nobody

@@ -123,6 +123,7 @@ void running::leave_to_the_loop() noexcept {
   pass_.stop();
   sigchld_.leave_to_the_loop();
   index_poll_.leave_to_the_loop();
+  index_->leave_descriptor();
   grace_.leave_to_the_loop();
   endings_.leave_to_the_loop();
   poller_.leave_to_the_loop();

@@ -27,7 +27,7 @@ std::ostream& operator<<(std::ostream& out, sigchld_health health) {
 }
 
 std::ostream& operator<<(std::ostream& out, const statistics& stats) {
-  out << stats.reaped << " reaped, " << stats.lost << " lost, " << stats.unclaimed << " unclaimed, "
+  out << stats.reaped << " reaped, " << stats.lost << " lost, " << stats.recovered << " recovered, " << stats.unclaimed << " unclaimed, "
       << stats.watched << " watched; " << stats.passes << " passes, longest "
       << std::chrono::duration_cast<std::chrono::microseconds>(stats.longest_pass).count() << " us, "
       << stats.budget_spent_turns << " over budget; heard by sigchld " << stats.heard_by_sigchld << ", index "

@@ -49,6 +49,8 @@ struct UVREAP_API statistics {
 
   sigchld_health sigchld = sigchld_health::healthy;
 
+  std::uint64_t recovered = 0;  // lost, but for the kernel's memory: told with their true status
+
   // any() without /proc/self/task/TID/children: unclaimed zombies are taken one after another, each after its grace,
   // and one that is left alone hides those behind it.
   bool unclaimed_one_by_one = false;
