@@ -31,7 +31,7 @@ endings::termination::~termination() {
 
 int endings::termination::start() noexcept {
   pidfd = sys::pidfd_open(pid);
-  if (look_at(pid) == child_state::none) return UV_ESRCH;  // asked after the pidfd was opened: it names our child
+  if (!is_ours(look_at(pid))) return UV_ESRCH;  // asked after the pidfd was opened: it names our child
   group = sys::getpgid(pid) == pid;
   int error = send(SIGTERM);
   if (group && !by_number && error == UV_EINVAL) {  // a kernel before 6.9 does not know the flag

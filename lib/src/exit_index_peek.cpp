@@ -28,7 +28,10 @@ void exit_index_peek::hear(notice who) noexcept {
 }
 
 std::size_t exit_index_peek::take(std::span<candidate> out) noexcept {
-  if (peek_due_) {
+  // In turn, where both are due: as long as exits keep coming a peek shows one of ours, and the poller's round, which
+  // alone finds a stolen exit, would never come.
+  round_is_next_ = !round_is_next_ && armed_.under_way();
+  if (peek_due_ && !round_is_next_) {
     if (named_ == until_pause_) {
       named_ = 0;
       until_pause_ = std::min(until_pause_ * 2, most_between_pauses);

@@ -38,6 +38,7 @@ class exit_index_peek final : public exit_index {
 
   pid_round armed_;
   bool peek_due_ = false;
+  bool round_is_next_ = false;
   int named_ = 0;       // since the last pause
   int until_pause_ = 1;
   pid_t last_peeked_ = 0;  // seen and not disarmed since: its status could not be taken

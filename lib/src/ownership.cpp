@@ -36,7 +36,7 @@ std::uint64_t start_time_of(pid_t pid) {
 
 ownership::ownership(uv_loop_t& loop, registry& all, const watch_table& table, ready_list& ready,
                      const options& options, statistics& stats) noexcept
-    : loop_(loop), registry_(all), table_(table), ready_(ready), options_(options), stats_(stats) {
+    : loop_(loop), registry_(all), owner_(all.new_owner()), table_(table), ready_(ready), options_(options), stats_(stats) {
   auto grace = std::chrono::nanoseconds(options.unclaimed_grace);
   grace_ns_ = static_cast<std::uint64_t>(grace.count());
   between_rounds_ns_ = std::max(grace_ns_ / 4, shortest_between_rounds_ns);
@@ -165,10 +165,10 @@ void ownership::drop_stale() noexcept {
 
 void ownership::take(pid_t pid) {
   // Claimed meanwhile, so that no reaper of another thread is given a child that is being taken.
-  if (!registry_.claim(pid)) return;
+  if (!registry_.claim(pid, owner_)) return;
   int word = 0;
   ::rusage usage{};
-  registry_.collecting(pid);
+  if (!registry_.collecting(pid, owner_)) return;
   pid_t result = sys::wait4(pid, &word, WNOHANG | this_thread_only_, &usage);
   registry_.drop(pid);
   if (result != pid || !wait_status(word).ended()) return;

@@ -62,6 +62,7 @@ class ownership {
 
   uv_loop_t& loop_;
   registry& registry_;
+  std::uint8_t owner_;
   const watch_table& table_;
   ready_list& ready_;
   const options& options_;

@@ -26,12 +26,15 @@ pid_t wait_for(pid_t pid, int options, int* word, ::rusage* usage) noexcept {
 
 pass::pass(registry& all, exit_index& index, watch_table& table, ready_list& ready, const options& options,
            statistics& stats) noexcept
-    : registry_(all), index_(index), table_(table), ready_(ready), options_(options), stats_(stats) {}
+    : registry_(all), owner_(all.new_owner()), index_(index), table_(table), ready_(ready), options_(options), stats_(stats) {}
 
 void pass::hear(notice who) noexcept {
   if (who == notice::sigchld) ++stats_.heard_by_sigchld, unheard_ = false;
   if (who == notice::index) ++stats_.heard_by_index;
-  if (who == notice::poller) ++stats_.heard_by_poller;
+  if (who == notice::poller) {
+    ++stats_.heard_by_poller;
+    if (found_now_ == 0) notices_then_ = other_notices();
+  }
   index_.hear(who);
   if (who != notice::index) wants_changes_.ask(who);
   if (unclaimed_) unclaimed_->hear(who);
@@ -81,13 +84,14 @@ bool pass::run() noexcept {
 int pass::tell() noexcept {
   // Only what is there now: what a callback adds waits for the next turn, or a chain of them would never end.
   int count = static_cast<int>(std::min(ready_.size(), static_cast<std::size_t>(options_.budget)));
-  for (int i = 0; i < count && !ready_.empty(); ++i) ready_.tell_one();
+  for (int i = 0; i < count && !ready_.empty() && !stopped_; ++i) ready_.tell_one();
   return count;
 }
 
 void pass::collect(int told) noexcept {
   budget budget(options_.budget, options_.budget_time);  // begins after the callbacks, whose time is not ours
   budget.told(told);
+  hints_now_ = hints_.size();
   while (!budget.spent()) {
     if (batch_next_ == batch_end_) refill();
     if (batch_next_ == batch_end_) break;
@@ -101,9 +105,9 @@ void pass::collect(int told) noexcept {
 
 void pass::refill() noexcept {
   batch_next_ = batch_end_ = 0;
-  while (!hints_.empty() && batch_end_ < batch_.size()) {
-    batch_[batch_end_++] = hints_.back();
-    hints_.pop_back();
+  for (; hints_now_ > 0 && batch_end_ < batch_.size(); --hints_now_) {
+    batch_[batch_end_++] = hints_.front();
+    hints_.pop_front();
   }
   for (int sources = 2; sources > 0 && batch_end_ == 0; --sources, index_is_next_ = !index_is_next_) {
     if (index_is_next_) {
@@ -127,7 +131,10 @@ void pass::collect_one(candidate who) noexcept {
   int options = WNOHANG | __WALL | (wants_changes ? WUNTRACED | WCONTINUED : 0);
   int word = 0;
   ::rusage usage{};
-  registry_.collecting(who.pid);
+  if (!registry_.collecting(who.pid, owner_)) {
+    // Claimed anew for a child that was just forked: so the number was free, and ours was taken by somebody.
+    return ended({.pid = who.pid, .lost = true, .noticed_by = who.said_by}, true);
+  }
   pid_t result = wait_for(who.pid, options, &word, &usage);
   int error = result < 0 ? errno : 0;  // errno says nothing after a success
   wait_status status(word);
@@ -148,7 +155,7 @@ void pass::collect_one(candidate who) noexcept {
            .noticed_by = who.said_by});
     return;
   }
-  registry_.still_there(who.pid);
+  registry_.still_there(who.pid, owner_);
   still_there(who);
   if (error == EINTR) hint(who.pid, who.said_by);
   // Anything else leaves the watch as it is. 0: it lives, or a tracer holds it. A ptrace stop comes through without
@@ -180,9 +187,9 @@ void pass::still_there(candidate who) noexcept {
   if (who.said_by == notice::index) index_.doubt(who.pid);
 }
 
-void pass::ended(child_exit exit, bool zombie_is_kept) noexcept {
+void pass::ended(child_exit exit, bool number_is_kept) noexcept {
   // From here on the number is free: a younger child may get it before this one is told.
-  if (!zombie_is_kept) registry_.drop(exit.pid);
+  if (!number_is_kept) registry_.drop(exit.pid);
   index_.disarm(exit.pid);
   wants_changes_.remove(exit.pid);
   watch watched = table_.take(exit.pid);
@@ -192,7 +199,6 @@ void pass::ended(child_exit exit, bool zombie_is_kept) noexcept {
   if (exit.noticed_by == notice::poller) {
     poller_found_ = true;
     if (!exit.lost) ++found_now_;  // the SIGCHLD of a stolen exit was not missed: it led to nobody
-    notices_then_ = other_notices();
   }
   if (!watched.forgotten) ready_.add(exit, std::move(watched));
 }

@@ -8,7 +8,8 @@
 #pragma once
 
 #include <array>
-#include <vector>
+#include <deque>
+#include <memory>
 
 #include "budget.hpp"
 #include "endings.hpp"
@@ -47,6 +48,9 @@ class pass {
 
   // Runs callbacks, of which each may call stop(). True: work is left for the next turn. Cost: the budget.
   [[nodiscard]] bool run() noexcept;
+  // Who claims in the registry for the children of this pass.
+  [[nodiscard]] std::uint8_t owner() const noexcept { return owner_; }
+
   void stop() noexcept { stopped_ = true; }  // nothing is collected from now on
 
   [[nodiscard]] bool poller_found() noexcept;  // anything, since last asked
@@ -58,12 +62,13 @@ class pass {
   void still_there(candidate) noexcept;
   void collect_one(candidate) noexcept;
   void look_at_kept(candidate) noexcept;
-  void ended(child_exit, bool zombie_is_kept = false) noexcept;
+  void ended(child_exit, bool number_is_kept = false) noexcept;
   void refill() noexcept;
   void settle_missed() noexcept;
   [[nodiscard]] std::uint64_t other_notices() const noexcept;
 
   registry& registry_;
+  std::uint8_t owner_;
   exit_index& index_;
   watch_table& table_;
   ready_list& ready_;
@@ -72,15 +77,16 @@ class pass {
 
   std::unique_ptr<ownership> unclaimed_;  // null but in any()
   endings* endings_ = nullptr;
-  pid_round wants_changes_;         // SIGCHLD says "stopped" and "ended" alike: those that asked are looked at
-  std::vector<candidate> hints_;
+  pid_round wants_changes_;  // SIGCHLD says "stopped" and "ended" alike: those that asked are looked at
+  std::deque<candidate> hints_;
+  std::size_t hints_now_ = 0;  // of this pass; one that comes during it waits, or a child that fails would starve all
   std::array<candidate, 16> batch_{};  // taken from a source and not looked at yet, over turns if need be
   std::size_t batch_next_ = 0;
   std::size_t batch_end_ = 0;
   bool index_is_next_ = true;  // the two sources take turns, so neither starves the other
 
   std::uint64_t found_now_ = 0;  // by the poller, in the pass before: missed if no other notice comes by the next
-  std::uint64_t notices_then_ = 0;
+  std::uint64_t notices_then_ = 0;  // when the poller spoke
   bool poller_found_ = false;
   bool unheard_ = false;
   bool stopped_ = false;

@@ -17,7 +17,7 @@ child_state look(idtype_t by, id_t id) noexcept {
     result = sys::waitid(by, id, &info, WEXITED | WNOHANG | WNOWAIT | __WALL);
     if (result == 0 || errno != EINTR) break;
   }
-  if (result != 0) return child_state::none;
+  if (result != 0) return errno == ECHILD ? child_state::none : child_state::unknown;
   return info.si_pid == 0 ? child_state::living : child_state::ended;
 }
 
@@ -45,7 +45,7 @@ int pid_of(int pidfd, pid_t& out) noexcept {
   pid_t pid = sys::pid_of_pidfd(pidfd);
   if (pid < 0) return uv_translate_sys_error(errno);
   // Asked in this order: while the pidfd's child is unwaited for, the number read from it is still its own.
-  if (look(P_PIDFD, static_cast<id_t>(pidfd)) == child_state::none) return UV_ESRCH;
+  if (!is_ours(look(P_PIDFD, static_cast<id_t>(pidfd)))) return UV_ESRCH;
   out = pid;
   return 0;
 }
@@ -53,13 +53,13 @@ int pid_of(int pidfd, pid_t& out) noexcept {
 int send_signal(pid_t pid, int signum) noexcept {
   descriptor pidfd(sys::pidfd_open(pid));
   if (pidfd.number() >= 0) {
-    if (look(P_PIDFD, static_cast<id_t>(pidfd.number())) == child_state::none) return UV_ESRCH;
+    if (!is_ours(look(P_PIDFD, static_cast<id_t>(pidfd.number())))) return UV_ESRCH;
     return from_errno(sys::pidfd_send_signal(pidfd.number(), signum));
   }
   if (errno == ESRCH) return UV_ESRCH;
   // No pidfd to be had (EMFILE, a seccomp filter): only another thread of ours that waits for it in between could
   // free the number.
-  if (look_at(pid) == child_state::none) return UV_ESRCH;
+  if (!is_ours(look_at(pid))) return UV_ESRCH;
   return from_errno(sys::kill(pid, signum));
 }
 

@@ -5,7 +5,17 @@
 
 namespace uvreap {
 
-enum class child_state { none, living, ended };
+enum class child_state {
+  none,
+  living,
+  ended,
+  unknown,  // waitid failed otherwise (a filter): ours or not, nobody can say
+};
+
+// For a signal and for identity only what is proven counts.
+[[nodiscard]] constexpr bool is_ours(child_state state) noexcept {
+  return state == child_state::living || state == child_state::ended;
+}
 
 [[nodiscard]] child_state look_at(pid_t) noexcept;  // one waitid with WNOWAIT: it takes nothing
 

@@ -73,6 +73,7 @@ bool ready_list::has(pid_t pid) const noexcept {
 bool ready_list::tell_kept(pid_t pid, watch& with) noexcept {
   auto found = find_exit(kept_, pid);
   if (found == kept_.end()) return false;
+  if (with.reserved()) return true;  // reserved again: nothing to tell it to yet
   found->watched = std::move(with);
   if (found->watched.holds_the_loop()) ++holding_;
   waiting_.splice(waiting_.end(), kept_, found);

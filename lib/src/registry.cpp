@@ -44,23 +44,38 @@ std::uint64_t registry::origin() noexcept {
 
 std::atomic<std::uint8_t>& registry::of(pid_t pid) noexcept { return pids_[static_cast<std::size_t>(pid)]; }
 
-bool registry::claim(pid_t pid) noexcept {
+std::uint8_t registry::new_owner() noexcept {
+  std::uint8_t owner = free;
+  while (owner == free || owner == being_collected) owner = ++last_owner_;
+  return owner;
+}
+
+bool registry::claim(pid_t pid, std::uint8_t owner) noexcept {
   if (pid <= 0 || static_cast<std::size_t>(pid) >= pid_limit) return false;
   // The other reaper is inside one wait4 with WNOHANG, a microsecond or so. The bound is for a thread that was
   // put off the CPU there: then "watched" is the answer after all.
   for (int tries = 0; tries < 1000; ++tries) {
     std::uint8_t expected = free;
-    if (of(pid).compare_exchange_strong(expected, claimed, std::memory_order_acq_rel)) return true;
+    if (of(pid).compare_exchange_strong(expected, owner, std::memory_order_acq_rel)) return true;
     if (expected != being_collected) return false;
     ::sched_yield();
   }
   return false;
 }
 
-void registry::claim_newborn(pid_t pid) noexcept { of(pid).store(claimed, std::memory_order_release); }
-bool registry::is_claimed(pid_t pid) noexcept { return of(pid).load(std::memory_order_acquire) != free; }
+void registry::claim_newborn(pid_t pid, std::uint8_t owner) noexcept {
+  of(pid).store(owner, std::memory_order_release);
+}
+
 void registry::drop(pid_t pid) noexcept { of(pid).store(free, std::memory_order_release); }
-void registry::collecting(pid_t pid) noexcept { of(pid).store(being_collected, std::memory_order_relaxed); }
-void registry::still_there(pid_t pid) noexcept { of(pid).store(claimed, std::memory_order_relaxed); }
+bool registry::is_claimed(pid_t pid) noexcept { return of(pid).load(std::memory_order_acquire) != free; }
+
+bool registry::collecting(pid_t pid, std::uint8_t owner) noexcept {
+  return of(pid).compare_exchange_strong(owner, being_collected, std::memory_order_acq_rel);
+}
+
+void registry::still_there(pid_t pid, std::uint8_t owner) noexcept {
+  of(pid).store(owner, std::memory_order_release);
+}
 
 }  // namespace uvreap

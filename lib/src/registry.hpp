@@ -5,7 +5,7 @@
 // another thread was doing at the moment of the fork; a mutex and a map would be left locked and full. getpid()
 // cannot tell a copy: it is 1 on both sides of a pid namespace.
 //
-// A byte for each pid the kernel can give (PID_MAX_LIMIT, 4 Mi), of which only touched pages cost memory. The calls
+// A byte for each pid, who claims it, the kernel can give (PID_MAX_LIMIT, 4 Mi), of which only touched pages cost memory. The calls
 // take no lock and may come from any thread.
 #pragma once
 
@@ -25,9 +25,12 @@ class registry {
   // Names this process among its ancestors: a reaper keeps it at start(), and is a forked copy where it differs.
   std::uint64_t origin() noexcept;
 
+  // Who claims: a number from 1 on that tells a few hundred reapers apart, and no more is needed.
+  [[nodiscard]] std::uint8_t new_owner() noexcept;
+
   // False: another reaper watches it (or it is no number that a child can have).
-  bool claim(pid_t) noexcept;
-  void claim_newborn(pid_t) noexcept;  // just forked here: whoever claimed its number lost that child
+  bool claim(pid_t, std::uint8_t owner) noexcept;
+  void claim_newborn(pid_t, std::uint8_t owner) noexcept;  // just forked here: whoever claimed its number lost that child
   void drop(pid_t) noexcept;
   [[nodiscard]] bool is_claimed(pid_t) noexcept;
 
@@ -37,16 +40,19 @@ class registry {
 
   // Around the wait4 that may free the number: from then on a younger child may have it, and a reaper in another
   // thread that is asked to watch that one must not be told that it is watched. So claim() waits out "collecting".
-  void collecting(pid_t) noexcept;
-  void still_there(pid_t) noexcept;
+  // False: the claim is no longer the owner's, and wait4 would take another's child.
+  [[nodiscard]] bool collecting(pid_t, std::uint8_t owner) noexcept;
+  void still_there(pid_t, std::uint8_t owner) noexcept;
 
  private:
-  enum state : std::uint8_t { free = 0, claimed, being_collected };
+  static constexpr std::uint8_t free = 0;
+  static constexpr std::uint8_t being_collected = 255;
   static constexpr std::size_t pid_limit = 1u << 22;
 
   std::atomic<std::uint8_t>& of(pid_t) noexcept;
 
   std::atomic<std::uint64_t> origin_;  // 0: nobody has asked yet
+  std::atomic<std::uint8_t> last_owner_;
   std::atomic<bool> any_taken_;
   std::array<std::atomic<std::uint8_t>, pid_limit> pids_;
 };

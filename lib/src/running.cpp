@@ -245,7 +245,7 @@ int running::watch(pid_t pid, uvreap::watch& wanted) noexcept try {
   if (auto* there = table_.find(pid)) return take_back(pid, *there, wanted);
   if (!make_room()) return UV_ENOMEM;
   auto reserved = watch_table::reserve(wanted);
-  if (!registry_.claim(pid)) return wanted = std::move(reserved.mapped()), UV_EEXIST;
+  if (!registry_.claim(pid, pass_.owner())) return wanted = std::move(reserved.mapped()), UV_EEXIST;
 
   // Armed first, looked at second: however the child ends, one of the two sees it.
   add(std::move(reserved), pid);
@@ -269,6 +269,7 @@ int running::take_back(pid_t pid, uvreap::watch& there, uvreap::watch& with) noe
   if (!make_room()) return UV_ENOMEM;
   if (with.changes != nullptr) pass_.want_changes(pid);
   with.timed_out = there.timed_out;
+  there.mute();
   endings_.forgotten(pid, there);
   endings_.watched(pid, with);
   table_.replace(there, std::move(with));
@@ -290,7 +291,7 @@ int running::fork(pid_t* out, std::function<int()>& child_main, uvreap::watch& w
     pass_.lost(pid, notice::already);
     turn_.due();
   }
-  registry_.claim_newborn(pid);
+  registry_.claim_newborn(pid, pass_.owner());
   add(std::move(reserved), pid);
   settle();
   return 0;
