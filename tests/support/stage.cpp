@@ -20,8 +20,8 @@ bool poller_alone() { return mode("UVREAP_TEST_SIGCHLD") == "never"; }
 bool pumped() { return mode("UVREAP_TEST_DRIVER") == "nowait"; }
 
 uvreap::notice usual_notice() {
-  std::string index = mode("UVREAP_TEST_INDEX");
-  if (index == "ring" || index == "pidfd") return uvreap::notice::index;
+  std::string rung = mode("UVREAP_TEST_RUNG");
+  if (rung == "ring" || rung == "pidfd") return uvreap::notice::index;
   return poller_alone() ? uvreap::notice::poller : uvreap::notice::sigchld;
 }
 
@@ -31,7 +31,8 @@ uvreap::options options_of_this_run() {
     options.sigchld = uvreap::sigchld_use::never;
     options.poll_every = std::chrono::milliseconds(20);
   }
-  options.index = uvreap::index_kind::peek;
+  if (mode("UVREAP_TEST_SIGCHLD") == "when_needed") options.sigchld = uvreap::sigchld_use::when_needed;
+  if (mode("UVREAP_TEST_INDEX") != "automatic") options.index = uvreap::index_kind::peek;
   if (mode("UVREAP_TEST_INDEX") == "ring") options.index = uvreap::index_kind::ring;
   if (mode("UVREAP_TEST_INDEX") == "pidfd") options.index = uvreap::index_kind::pidfd;
   return options;

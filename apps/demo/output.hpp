@@ -1,0 +1,41 @@
+// Standard output for a program with a loop: written by libuv's thread pool, so a reader that does not read
+// (less, a stopped terminal) holds a thread of the pool and not the loop.
+#pragma once
+
+#include <uv.h>
+
+#include <functional>
+#include <string>
+#include <string_view>
+
+class output {
+ public:
+  // Before there is a loop, and once: descriptors and SIGPIPE are made safe for writing. False: there is no
+  // /dev/null.
+  [[nodiscard]] static bool prepare();
+
+  // failed is called once, on the loop, with UV_E*; from then on everything is dropped.
+  output(uv_loop_t& loop, std::function<void(int error)> failed);
+  output(const output&) = delete;  // libuv holds the address of the request
+  output& operator=(const output&) = delete;
+
+  void write(
+      std::string_view);  // returns at once; what is written while the loop is busy writing goes in order
+  static void write_now(
+      std::string_view);  // returns when it is written: for a forked child, which has no loop
+
+  [[nodiscard]] bool is_busy() const { return !going_.empty(); }
+  [[nodiscard]] bool is_terminal() const { return is_terminal_; }
+
+ private:
+  void start();
+  void on_written(ssize_t result);
+
+  uv_loop_t& loop_;
+  std::function<void(int error)> failed_;
+  bool is_terminal_;
+  bool has_failed_ = false;
+  uv_fs_t request_{};
+  std::string going_;    // with the thread pool: untouched until it is back
+  std::string waiting_;  // what came meanwhile
+};

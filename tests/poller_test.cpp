@@ -1,0 +1,258 @@
+// The idle poller's pace on a real loop, and what the SIGCHLD handle makes of actions, masks and pending
+// signals that a scripted kernel shows it.
+#include <doctest/doctest.h>
+#include <signal.h>
+#include <uv.h>
+
+#include <cerrno>
+#include <memory>
+
+#include "idle_poller.hpp"
+#include "sigchld.hpp"
+#include "support/fake_kernel.hpp"
+
+using std::chrono::milliseconds;
+using uvreap::idle_poller;
+using uvreap::sigchld;
+using uvreap::sigchld_health;
+
+namespace {
+
+// A poller on a loop of its own. Its rest is read off the timer, so no test depends on how fast the machine
+// is.
+class pace {
+ public:
+  explicit pace(int longest) : poller(milliseconds(longest)) {
+    uv_loop_init(&loop);
+    auto ticked = [](uv_timer_t* timer) {
+      auto* self = static_cast<pace*>(timer->data);
+      ++self->ticks;
+    };
+    REQUIRE(poller.open(loop, this, ticked, nullptr) == 0);
+  }
+  ~pace() {
+    poller.close();
+    uv_run(&loop, UV_RUN_DEFAULT);
+    CHECK(uv_loop_close(&loop) == 0);
+  }
+  pace(const pace&) = delete;
+  pace& operator=(const pace&) = delete;
+
+  // What its timer has left, just after it was started.
+  [[nodiscard]] int rest() {
+    uv_timer_t* found = nullptr;
+    auto look = [](uv_handle_t* handle, void* out) {
+      if (handle->type == UV_TIMER) *static_cast<uv_timer_t**>(out) = reinterpret_cast<uv_timer_t*>(handle);
+    };
+    uv_walk(&loop, look, static_cast<void*>(&found));
+    if (found == nullptr || uv_is_active(reinterpret_cast<uv_handle_t*>(found)) == 0) return -1;
+    return static_cast<int>(uv_timer_get_due_in(found));
+  }
+  int tick(bool found) {  // a tick, and the look after it
+    poller.ticked();
+    poller.looked(found);
+    return rest();
+  }
+
+  uv_loop_t loop{};
+  idle_poller poller;
+  int ticks = 0;
+};
+
+void heard(uv_signal_t*, int) {}
+
+void some_handler(int) {}
+void another_handler(int) {}
+
+struct ::sigaction action_of(void (*handler)(int), int flags = 0) {
+  struct ::sigaction made {};
+  made.sa_handler = handler;
+  made.sa_flags = flags;
+  return made;
+}
+
+// A listening handle; the kernel shows some_handler as the one that libuv installed.
+class listening {
+ public:
+  listening() {
+    uv_loop_init(&loop);
+    kernel.action = action_of(some_handler, SA_RESTART);
+    REQUIRE(signals.open(loop, this, heard, nullptr) == 0);
+    REQUIRE(signals.listen() == 0);
+  }
+  ~listening() {
+    signals.close();
+    uv_run(&loop, UV_RUN_DEFAULT);
+    CHECK(uv_loop_close(&loop) == 0);
+  }
+  listening(const listening&) = delete;
+  listening& operator=(const listening&) = delete;
+
+  [[nodiscard]] bool repairs(const struct ::sigaction& found) {
+    kernel.action = found;
+    signals.repair();
+    return kernel.action.sa_handler == some_handler && kernel.action.sa_flags == SA_RESTART;
+  }
+
+  uv_loop_t loop{};
+  test::fake_kernel kernel;
+  sigchld signals;
+};
+
+}  // namespace
+
+TEST_CASE("the poller rests as long as it may, halves on each find and doubles back on empty looks") {
+  pace it(1600);
+  CHECK(it.rest() == -1);
+  it.poller.stand_by(true, true);
+  CHECK(it.rest() == 1600);
+  CHECK(it.tick(true) == 800);
+  CHECK(it.tick(true) == 400);
+  CHECK(it.tick(true) == 200);
+  CHECK(it.tick(true) == 100);
+  CHECK(it.tick(true) == 100);   // a sixteenth, and no less
+  CHECK(it.tick(false) == 100);  // that look was empty, which the next tick knows
+  CHECK(it.tick(false) == 200);
+  CHECK(it.tick(true) == 200);  // doubled by the look before, halved by this one
+  for (int rest : {200, 400, 800, 1600, 1600}) CHECK(it.tick(false) == rest);
+}
+
+TEST_CASE("the rest is never below ten milliseconds, unless it is asked to be") {
+  pace of_forty(40);
+  of_forty.poller.stand_by(true, true);
+  CHECK(of_forty.tick(true) == 20);
+  for (int i = 0; i < 3; ++i) CHECK(of_forty.tick(true) == 10);
+  pace of_five(5);
+  of_five.poller.stand_by(true, true);
+  for (int i = 0; i < 3; ++i) CHECK(of_five.tick(true) == 5);
+}
+
+TEST_CASE("one look that goes on over many turns and finds in each halves the rest once") {
+  pace it(1600);
+  it.poller.stand_by(true, true);
+  it.poller.ticked();
+  for (int i = 0; i < 5; ++i) it.poller.looked(true);
+  CHECK(it.rest() == 800);
+}
+
+TEST_CASE("standing by again leaves the timer as it is, and nothing to do stops it and forgets the pace") {
+  pace it(1600);
+  it.poller.stand_by(true, true);
+  CHECK(it.tick(true) == 800);
+  it.poller.stand_by(true, true);
+  CHECK(it.rest() == 800);
+  it.poller.stand_by(false, false);
+  CHECK(it.rest() == -1);
+  it.poller.looked(true);  // of a look that was still under way
+  CHECK(it.rest() == -1);
+  it.poller.stand_by(true, true);
+  CHECK(it.rest() == 1600);
+}
+
+TEST_CASE("it ticks by itself, and holds the loop as it is told") {
+  pace it(20);
+  it.poller.stand_by(true, true);
+  CHECK(uv_loop_alive(&it.loop) != 0);
+  while (it.ticks == 0) uv_run(&it.loop, UV_RUN_ONCE);
+  it.poller.stand_by(true, false);
+  CHECK(uv_loop_alive(&it.loop) == 0);
+}
+
+TEST_CASE("a poller of 0 holds the loop and never ticks") {
+  pace it(0);
+  it.poller.stand_by(true, true);
+  CHECK(uv_loop_alive(&it.loop) != 0);
+  uv_timer_t other;
+  uv_timer_init(&it.loop, &other);
+  uv_timer_start(
+      &other, [](uv_timer_t*) {}, 60, 0);
+  uv_run(&it.loop, UV_RUN_ONCE);  // sleeps until the other timer
+  CHECK(it.ticks == 0);
+  it.poller.looked(true);
+  uv_timer_start(
+      &other, [](uv_timer_t*) {}, 20, 0);
+  uv_run(&it.loop, UV_RUN_ONCE);
+  CHECK(it.ticks == 0);
+  CHECK(uv_loop_alive(&it.loop) != 0);
+  uv_close(reinterpret_cast<uv_handle_t*>(&other), nullptr);
+  it.poller.stand_by(true, false);
+  CHECK(uv_run(&it.loop, UV_RUN_NOWAIT) == 0);
+}
+
+TEST_CASE("an ignored or defaulted SIGCHLD is put back, a handler that somebody installed is not") {
+  listening it;
+  CHECK(it.repairs(action_of(SIG_IGN)));
+  CHECK(it.repairs(action_of(SIG_DFL)));
+  CHECK(it.repairs(action_of(some_handler, SA_NOCLDWAIT)));
+  CHECK_FALSE(it.repairs(action_of(another_handler)));
+  CHECK_FALSE(it.repairs(action_of(another_handler, SA_NOCLDWAIT)));
+  CHECK(it.repairs(action_of(some_handler, SA_RESTART)));  // nothing to mend
+}
+
+TEST_CASE("nothing is set where nothing is to be mended, or the kernel would not say") {
+  listening it;
+  auto calls = it.kernel.calls(test::fake_call::sigaction);
+  it.signals.repair();
+  CHECK(it.kernel.calls(test::fake_call::sigaction) - calls == 1);
+  it.kernel.action = action_of(SIG_IGN);
+  it.kernel.plan({.where = test::fake_call::sigaction, .error = EFAULT});
+  it.signals.repair();
+  CHECK((it.kernel.action.sa_handler == SIG_IGN));
+}
+
+TEST_CASE("a handle that does not listen repairs nothing") {
+  test::fake_kernel kernel;
+  kernel.action = action_of(SIG_IGN);
+  sigchld signals;
+  signals.repair();
+  CHECK((kernel.action.sa_handler == SIG_IGN));
+}
+
+TEST_CASE(
+    "SIGCHLD that stood ignored behind libuv's back when we listened cannot be mended, and is reported") {
+  test::fake_kernel kernel;
+  kernel.action = action_of(SIG_IGN);
+  uv_loop_t loop;
+  uv_loop_init(&loop);
+  {
+    sigchld signals;
+    REQUIRE(signals.open(loop, nullptr, heard, nullptr) == 0);
+    REQUIRE(signals.listen() == 0);
+    signals.repair();
+    CHECK((kernel.action.sa_handler == SIG_IGN));
+    CHECK(signals.health(false) == sigchld_health::ignored);
+  }
+  uv_run(&loop, UV_RUN_DEFAULT);
+  CHECK(uv_loop_close(&loop) == 0);
+}
+
+TEST_CASE("health: ignored before blocked, blocked before unheard") {
+  listening it;
+  CHECK(it.signals.health(false) == sigchld_health::healthy);
+  CHECK(it.signals.health(true) == sigchld_health::unheard);
+  sigaddset(&it.kernel.mask, SIGCHLD);
+  CHECK(it.signals.health(false) ==
+        sigchld_health::healthy);  // blocked, but none waits: another thread may hear it
+  sigaddset(&it.kernel.pending, SIGCHLD);
+  CHECK(it.signals.health(true) == sigchld_health::blocked);
+  sigdelset(&it.kernel.mask, SIGCHLD);
+  CHECK(it.signals.health(false) == sigchld_health::healthy);  // pending for a moment
+  sigaddset(&it.kernel.mask, SIGCHLD);
+  it.kernel.action = action_of(some_handler, SA_NOCLDWAIT);
+  CHECK(it.signals.health(true) == sigchld_health::ignored);
+  it.kernel.action = action_of(SIG_IGN);
+  CHECK(sigchld::ignored());
+}
+
+TEST_CASE("a handle that does not listen is not unheard") {
+  test::fake_kernel kernel;
+  kernel.action = action_of(some_handler);
+  sigchld signals;
+  CHECK(signals.health(true) == sigchld_health::healthy);
+}
+
+TEST_CASE("SA_SIGINFO with a handler whose address looks like SIG_IGN's is a function") {
+  test::fake_kernel kernel;
+  kernel.action = action_of(SIG_IGN, SA_SIGINFO);
+  CHECK_FALSE(sigchld::ignored());
+}

@@ -1,0 +1,152 @@
+// Children handed over by other threads.
+#include <doctest/doctest.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <limits>
+#include <memory>
+#include <thread>
+#include <vector>
+
+#include "support/stage.hpp"
+#include "uvreap/fork.hpp"
+
+using std::chrono::milliseconds;
+using uvreap::child_exit;
+
+namespace {
+
+// Sanitizers make a fork about ten times slower.
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+constexpr int children_a_thread = 300;
+#else
+constexpr int children_a_thread = 2500;
+#endif
+
+// Keeps the loop running while only hand-overs are on their way, which do not hold it.
+void run_until_told(test::stage& stage, const std::atomic<int>& told, int count) {
+  stage.run_until([&] { return told >= count; }, std::chrono::seconds(120));
+}
+
+}  // namespace
+
+TEST_CASE("four threads hand over 10 000 children, and each is told once, on the loop's thread") {
+  test::stage stage;
+  auto here = std::this_thread::get_id();
+  std::atomic<int> told{0};
+  std::atomic<int> wrong{0};
+  std::vector<std::atomic<int>> times(4 * children_a_thread);
+  std::vector<std::thread> threads;
+  for (int thread = 0; thread < 4; ++thread) {
+    threads.emplace_back([&, thread] {
+      for (int i = 0; i < children_a_thread; ++i) {
+        int number = thread * children_a_thread + i;
+        pid_t pid = 0;
+        if (uvreap::fork(&pid) != 0) ++wrong;
+        if (pid == 0) ::_exit(number & 0x7f);
+        stage.reaper.post_watch(pid, [&, number](const child_exit& exit) {
+          bool good =
+              exit.status.raw() == test::exited_with(number & 0x7f) && std::this_thread::get_id() == here;
+          if (!good) ++wrong;
+          ++times[static_cast<std::size_t>(number)];
+          ++told;
+        });
+      }
+    });
+  }
+  run_until_told(stage, told, 4 * children_a_thread);
+  for (auto& thread : threads) thread.join();
+  stage.run_for(milliseconds(30));
+  CHECK(wrong == 0);
+  int not_once = 0;
+  for (const auto& count : times) not_once += count == 1 ? 0 : 1;
+  CHECK(not_once == 0);
+  CHECK(stage.reaper.stats().lost == 0);
+}
+
+TEST_CASE("a pid that cannot be watched is told as lost, in the order of its hand-over") {
+  test::stage stage;
+  test::gate gate;
+  pid_t watched = test::make_child([&] { return gate.wait(), 2; });
+  std::atomic<int> told{0};
+  std::vector<child_exit> lost;
+  REQUIRE(stage.reaper.watch(watched, [&](const child_exit&) { ++told; }) == 0);
+  std::vector<pid_t> pids{::getpid(), 0, -1, watched, std::numeric_limits<pid_t>::max()};
+  std::thread([&] {
+    for (pid_t pid : pids) {
+      stage.reaper.post_watch(pid, [&](const child_exit& exit) { lost.push_back(exit); });
+    }
+  }).join();
+  stage.run_until([&] { return lost.size() == pids.size(); });
+  for (std::size_t i = 0; i < pids.size(); ++i) {
+    CHECK(lost[i].pid == pids[i]);
+    CHECK(lost[i].lost);
+    CHECK_FALSE(lost[i].status);
+  }
+  CHECK(told == 0);
+  gate.open();
+  stage.run_until([&] { return told == 1; });  // the watch that was there is unharmed
+}
+
+TEST_CASE("a hand-over from the loop's own thread, and from inside a callback, is told too") {
+  test::stage stage;
+  int told = 0;
+  pid_t first = test::make_child_exiting(1);
+  pid_t second = test::make_child_exiting(2);
+  stage.reaper.post_watch(first, [&](const child_exit&) {
+    ++told;
+    stage.reaper.post_watch(second, [&](const child_exit& exit) { told += exit.status.exit_code(); });
+  });
+  CHECK(told == 0);
+  stage.run_until([&] { return told == 3; });
+}
+
+TEST_CASE("a hand-over with an empty callback reserves the child") {
+  test::stage stage;
+  int told = 0;
+  pid_t pid = test::make_child_exiting(3);
+  stage.reaper.post_watch(pid, {});
+  stage.run_until([&] { return stage.reaper.stats().reaped == 1; });
+  REQUIRE(stage.reaper.watch(pid, [&](const child_exit& exit) { told = exit.status.exit_code(); }) == 0);
+  stage.run_until([&] { return told == 3; });
+}
+
+TEST_CASE("a hand-over before start and after close is dropped, and its callback destroyed") {
+  test::stage stage;
+  auto token = std::make_shared<int>(0);
+  auto tell = [token](const child_exit&) { FAIL_CHECK("told"); };
+  REQUIRE(stage.reaper.close() == 0);
+  stage.reaper.post_watch(::getpid(), tell);
+  uvreap::reaper unstarted(stage.loop, test::options_of_this_run());
+  unstarted.post_watch(::getpid(), tell);
+  CHECK(token.use_count() == 2);  // here and in tell
+  REQUIRE(stage.reaper.start() == 0);
+  stage.run_for(milliseconds(30));
+}
+
+TEST_CASE("hand-overs that come while the reaper closes are told before it, or dropped") {
+  for (int times = 0; times < 50; ++times) {
+    test::stage stage;
+    auto token = std::make_shared<int>(0);
+    std::atomic<bool> closed{false};
+    std::atomic<int> posted{0};
+    std::atomic<int> told_late{0};
+    std::atomic<bool> over{false};
+    std::thread poster([&] {
+      while (!over) {
+        stage.reaper.post_watch(-1, [&, token](const child_exit&) { told_late += closed ? 1 : 0; });
+        ++posted;
+      }
+    });
+    while (posted < 20) stage.turn();
+    REQUIRE(stage.reaper.close() == 0);
+    closed = true;
+    for (int more = posted + 20; posted < more;) stage.turn();
+    over = true;
+    poster.join();
+    stage.run_for(milliseconds(2));
+    CHECK(told_late == 0);
+    CHECK(token.use_count() == 1);
+  }
+}
