@@ -186,6 +186,7 @@ void ownership::take(pid_t pid) {
 }
 
 int ownership::leave_alone(pid_t pid) noexcept try {
+  if (look_at(pid) == child_state::none) return 0;  // gone: its number may come back as an orphan's
   if (!left_alone_round_.make_room()) return UV_ENOMEM;
   left_alone_[pid] = start_time_of(pid);
   left_alone_round_.add(pid);
@@ -212,7 +213,9 @@ void ownership::forget_the_gone(budget& budget) noexcept {
 bool ownership::is_left_alone(pid_t pid) {
   auto found = left_alone_.find(pid);
   if (found == left_alone_.end()) return false;
-  if (found->second == start_time_of(pid)) return true;
+  std::uint64_t now = start_time_of(pid);
+  // Not to be had (no descriptor left, no /proc) proves nothing, and to take somebody else's child is the worse error.
+  if (found->second == 0 || now == 0 || found->second == now) return true;
   claimed(pid);  // it was waited for, and this is a younger one
   return false;
 }
