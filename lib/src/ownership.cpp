@@ -122,12 +122,13 @@ void ownership::go_on_with_round(budget& budget) {
   }
   while (page_next_ < page_.size() && !budget.spent()) {
     pid_t pid = page_[page_next_++];
-    if (is_somebodys(pid)) continue;
+    if (is_claimed(pid)) continue;
     siginfo_t info{};
     int options = WEXITED | WNOHANG | WNOWAIT | this_thread_only_;
     int result = sys::waitid(P_PID, static_cast<id_t>(pid), &info, options);
     budget.looked_at_one();
-    if (result == 0 && info.si_pid == pid) saw(pid);
+    // Asked last, as it costs a look at /proc: of zombies only.
+    if (result == 0 && info.si_pid == pid && !is_left_alone(pid)) saw(pid);
   }
 }
 
@@ -220,9 +221,11 @@ bool ownership::is_left_alone(pid_t pid) {
   return false;
 }
 
-bool ownership::is_somebodys(pid_t pid) {
+bool ownership::is_claimed(pid_t pid) const {
   return table_.has(pid) || registry_.is_claimed(pid) ||
-         std::binary_search(uv_processes_.begin(), uv_processes_.end(), pid) || is_left_alone(pid);
+         std::binary_search(uv_processes_.begin(), uv_processes_.end(), pid);
 }
+
+bool ownership::is_somebodys(pid_t pid) { return is_claimed(pid) || is_left_alone(pid); }
 
 }  // namespace uvreap

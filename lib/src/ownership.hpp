@@ -56,6 +56,7 @@ class ownership {
   void drop_stale() noexcept;
   void forget_the_gone(budget&) noexcept;
 
+  [[nodiscard]] bool is_claimed(pid_t) const;
   [[nodiscard]] bool is_somebodys(pid_t);
   [[nodiscard]] bool is_left_alone(pid_t);
   [[nodiscard]] std::uint64_t round_may_begin() const noexcept { return last_round_ns_ + between_rounds_ns_; }
