@@ -17,7 +17,9 @@
 namespace uvreap {
 namespace {
 
+constexpr std::chrono::hours longest_grace{24 * 365 * 100};
 constexpr std::uint64_t shortest_between_rounds_ns = 10'000'000;
+constexpr std::uint64_t longest_between_rounds_ns = 50'000'000;  // half of what an exit may be told late
 
 // In clock ticks since boot, field 22 of proc(5)'s stat; 0: not to be had. A number that two processes had in turn is
 // told apart by it.
@@ -37,9 +39,10 @@ std::uint64_t start_time_of(pid_t pid) {
 ownership::ownership(uv_loop_t& loop, registry& all, const watch_table& table, ready_list& ready,
                      const options& options, statistics& stats) noexcept
     : loop_(loop), registry_(all), table_(table), ready_(ready), options_(options), stats_(stats) {
-  auto grace = std::chrono::nanoseconds(options.unclaimed_grace);
+  // A hundred years are for ever; more would not fit into nanoseconds.
+  auto grace = std::chrono::nanoseconds(std::min<std::chrono::milliseconds>(options.unclaimed_grace, longest_grace));
   grace_ns_ = static_cast<std::uint64_t>(grace.count());
-  between_rounds_ns_ = std::max(grace_ns_ / 4, shortest_between_rounds_ns);
+  between_rounds_ns_ = std::clamp(grace_ns_ / 4, shortest_between_rounds_ns, longest_between_rounds_ns);
 }
 
 void ownership::hear(notice who) noexcept {

@@ -8,8 +8,8 @@
 // and only the grace protects.
 //
 // They are listed, not peeked at, since a peek shows only the first: a zombie that somebody leaves would hide the rest
-// for ever. A peek only says that a listing is worth while; at most one is begun each grace / 4, and not more often than
-// every 10 ms. Nothing is kept by number after an exit is told: the zombie is the keep.
+// for ever. A peek only says that a listing is worth while; at most one is begun each grace / 4, and that is held
+// between 10 ms and 50 ms. Nothing is kept by number after an exit is told: the zombie is the keep.
 #pragma once
 
 #include <uv.h>
