@@ -142,19 +142,26 @@ void ownership::end_round() noexcept {
 }
 
 void ownership::saw(pid_t pid) {
-  auto [there, is_new] = sights_.try_emplace(pid, sight{sys::monotonic_ns(), round_});
-  there->second.round = round_;
-  if (is_new) by_age_.emplace_back(pid, there->second.first_ns);
+  auto there = sights_.find(pid);
+  if (there != sights_.end()) {
+    there->second.round = round_;
+    return;
+  }
+  // In this order: an age without its sight is dropped, a sight without an age would never be ripe.
+  std::uint64_t now = sys::monotonic_ns();
+  by_age_.emplace_back(pid, now);
+  sights_.emplace(pid, sight{now, round_, said_by_});
 }
 
 void ownership::take_ripe(budget& budget) {
   for (drop_stale(); !by_age_.empty() && !budget.spent(); drop_stale()) {
     auto [pid, first_ns] = by_age_.front();
     if (sys::monotonic_ns() < first_ns + grace_ns_ || !ready_.make_room()) return;
+    notice said_by = sights_.at(pid).said_by;
     by_age_.pop_front();
     sights_.erase(pid);
     if (is_somebodys(pid)) continue;
-    take(pid);
+    take(pid, said_by);
     budget.looked_at_one();
   }
 }
@@ -167,7 +174,7 @@ void ownership::drop_stale() noexcept {
   }
 }
 
-void ownership::take(pid_t pid) {
+void ownership::take(pid_t pid, notice said_by) {
   // Claimed meanwhile, so that no reaper of another thread is given a child that is being taken.
   if (!registry_.claim(pid)) return;
   int word = 0;
@@ -185,7 +192,7 @@ void ownership::take(pid_t pid) {
   ready_.add({.pid = pid,
               .status = wait_status(word),
               .usage = resource_usage::from(usage),
-              .noticed_by = said_by_},
+              .noticed_by = said_by},
              std::move(untold));
 }
 

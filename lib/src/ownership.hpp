@@ -52,7 +52,7 @@ class ownership {
   void end_round() noexcept;
   void saw(pid_t);
   void take_ripe(budget&);
-  void take(pid_t);
+  void take(pid_t, notice);
   void drop_stale() noexcept;
   void forget_the_gone(budget&) noexcept;
 
@@ -84,6 +84,7 @@ class ownership {
   struct sight {
     std::uint64_t first_ns;
     std::uint32_t round;
+    notice said_by;  // when it was first seen: what is heard during its grace is another's
   };
   std::map<pid_t, sight> sights_;
   std::deque<std::pair<pid_t, std::uint64_t>> by_age_;  // with the first sight: it is stale if that one is gone
