@@ -24,6 +24,7 @@ constexpr std::uint64_t longest_between_rounds_ns = 50'000'000;  // half of what
 // In clock ticks since boot, field 22 of proc(5)'s stat; 0: not to be had. A number that two processes had in turn is
 // told apart by it.
 std::uint64_t start_time_of(pid_t pid) {
+  if (!proc_has_our_numbers()) return 0;
   std::ifstream file("/proc/" + std::to_string(pid) + "/stat");
   std::string text;
   std::getline(file, text);
