@@ -112,8 +112,12 @@ void ownership::begin_round() {
   // Without the list: the first zombie, and the next when that one is gone.
   siginfo_t first{};
   int options = WEXITED | WNOHANG | WNOWAIT | this_thread_only_;
-  if (sys::waitid(P_ALL, 0, &first, options) == 0 && first.si_pid != 0 && !is_somebodys(first.si_pid)) {
-    saw(first.si_pid);
+  if (sys::waitid(P_ALL, 0, &first, options) == 0 && first.si_pid != 0) {
+    if (is_claimed(first.si_pid)) {
+      round_wanted_ = true;  // it will be waited for, and nobody says a word then of those behind it
+    } else if (!is_left_alone(first.si_pid)) {
+      saw(first.si_pid);
+    }
   }
   end_round();
 }
@@ -139,7 +143,8 @@ void ownership::go_on_with_round(budget& budget) {
 void ownership::end_round() noexcept {
   in_round_ = false;
   list_.close();
-  std::erase_if(sights_, [this](const auto& one) { return one.second.round != round_; });  // taken by their owners
+  // Taken by their owners, or passed over by a list that shrank while it was read: then the next round finds them.
+  if (std::erase_if(sights_, [this](const auto& one) { return one.second.round != round_; }) != 0) round_wanted_ = true;
 }
 
 void ownership::saw(pid_t pid) {
