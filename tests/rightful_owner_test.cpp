@@ -1,6 +1,7 @@
 // Beside any(): whoever waits for its own child gets its status, on the main thread within the grace and on
 // other threads whatever the grace. The controls show that any() does take what nobody protects.
 #include <doctest/doctest.h>
+#include <signal.h>
 #include <spawn.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -167,6 +168,28 @@ TEST_CASE("uv_spawn on the same loop gets every exit, at the default grace and a
     }
     CHECK(wrong == 0);
     CHECK(told.empty());
+  }
+}
+
+TEST_CASE("a child of uv_spawn is its handle's, also while libuv has not heard of its end") {
+  for (milliseconds grace : {milliseconds(0), default_grace}) {
+    std::vector<child_exit> told;
+    auto options = test::any_options(grace, &told);
+    options.poll_every = milliseconds(20);  // which finds the zombie, where SIGCHLD is blocked
+    test::stage stage(options);
+    uv_child child;
+    REQUIRE(child.spawn(stage.loop));
+    sigset_t sigchld;
+    sigemptyset(&sigchld);
+    sigaddset(&sigchld, SIGCHLD);
+    ::pthread_sigmask(SIG_BLOCK, &sigchld, nullptr);
+    test::wait_until_ended(child.process.pid);
+    stage.run_for(grace + milliseconds(200));
+    ::pthread_sigmask(SIG_UNBLOCK, &sigchld, nullptr);
+    CHECK(told.empty());
+    ::raise(SIGCHLD);
+    stage.run_until([&] { return child.told; }, std::chrono::seconds(5));
+    CHECK(child.code == 7);
   }
 }
 

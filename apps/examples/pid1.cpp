@@ -1,7 +1,6 @@
-// PID 1 of a container in a few lines: pid1 COMMAND [ARGS]. It does what the kernel wants of a PID 1 and what
-// most programs do not do: it reaps the orphans of the whole container, it hands SIGTERM on to its main child
-// (a signal that PID 1 has no handler for is dropped), and it ends as that child ended, which ends everything
-// else.
+// PID 1 of a container in a few lines: pid1 COMMAND [ARGS]. It reaps the orphans of the whole container,
+// hands SIGTERM on to its main child (the kernel drops a signal that PID 1 has no handler for), and ends as
+// that child ended, which ends everything else.
 #include <signal.h>
 #include <unistd.h>
 
