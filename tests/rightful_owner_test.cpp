@@ -261,6 +261,7 @@ TEST_CASE("the main thread's children that a reaper of another thread watches ar
   std::atomic<int> told{0};
   std::atomic<int> wrong{0};
   std::atomic<uvreap::reaper*> watching{nullptr};
+  std::atomic<bool> asleep{false};  // its loop does not turn: the zombies stand there for a while
   std::atomic<bool> over{false};
   std::thread other([&] {
     uv_loop_t loop;
@@ -271,7 +272,7 @@ TEST_CASE("the main thread's children that a reaper of another thread watches ar
       watching = &beside;
       auto alive = test::on_prepare(loop, [] {});  // nothing else holds it, and uv_run would not turn
       while (!over) {
-        uv_run(&loop, UV_RUN_NOWAIT);
+        if (!asleep) uv_run(&loop, UV_RUN_NOWAIT);
         ::usleep(200);
       }
     }
@@ -290,7 +291,10 @@ TEST_CASE("the main thread's children that a reaper of another thread watches ar
     });
   }
   stage.run_for(milliseconds(300));  // they are watched by now
+  asleep = true;
   gate.open(count);
+  stage.run_for(milliseconds(200));
+  asleep = false;
   (void)stage.turn_until([&] { return told == count; }, std::chrono::seconds(20));
   over = true;
   other.join();
