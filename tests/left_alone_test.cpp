@@ -10,7 +10,7 @@
 #include <fstream>
 #include <vector>
 
-#include "support/apart.hpp"
+#include "support/own_process.hpp"
 #include "support/orphans.hpp"
 #include "support/stage.hpp"
 #include "support/timing.hpp"

@@ -7,7 +7,7 @@
 #include <algorithm>
 #include <vector>
 
-#include "support/apart.hpp"
+#include "support/own_process.hpp"
 #include "support/orphans.hpp"
 #include "support/stage.hpp"
 #include "support/timing.hpp"

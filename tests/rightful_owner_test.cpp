@@ -12,7 +12,7 @@
 #include <thread>
 #include <vector>
 
-#include "support/apart.hpp"
+#include "support/own_process.hpp"
 #include "support/loop_handle.hpp"
 #include "support/orphans.hpp"
 #include "support/stage.hpp"

@@ -12,7 +12,7 @@
 #include <thread>
 #include <vector>
 
-#include "support/apart.hpp"
+#include "support/own_process.hpp"
 #include "support/orphans.hpp"
 #include "support/stage.hpp"
 #include "uvreap/subreaper.hpp"

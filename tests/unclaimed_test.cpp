@@ -11,7 +11,7 @@
 
 #include <vector>
 
-#include "support/apart.hpp"
+#include "support/own_process.hpp"
 #include "support/loop_handle.hpp"
 #include "support/orphans.hpp"
 #include "support/stage.hpp"

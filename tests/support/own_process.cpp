@@ -1,4 +1,4 @@
-#include "apart.hpp"
+#include "own_process.hpp"
 
 #include <doctest/doctest.h>
 #include <sched.h>
