@@ -12,6 +12,12 @@
 
 namespace uvreap {
 
+bool proc_has_our_numbers() noexcept {
+  std::array<char, 16> number{};
+  ssize_t length = ::readlink("/proc/self", number.data(), number.size() - 1);
+  return length > 0 && std::atoi(number.data()) == ::getpid();
+}
+
 bool child_list::list_threads() noexcept try {
   std::unique_ptr<DIR, int (*)(DIR*)> tasks(::opendir("/proc/self/task"), ::closedir);
   if (!tasks) return false;
@@ -32,6 +38,8 @@ bool child_list::open_task(pid_t thread) noexcept {
 
 bool child_list::open(bool this_thread_only) noexcept {
   close();
+  works_ = proc_has_our_numbers();
+  if (!works_) return false;
   if (this_thread_only) {
     works_ = open_task(static_cast<pid_t>(::syscall(SYS_gettid)));
     return works_;

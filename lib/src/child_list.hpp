@@ -10,6 +10,10 @@
 
 namespace uvreap {
 
+// Does /proc show this process, by its own number? That of another pid namespace (unshare -pf without --mount-proc) has
+// other numbers for everybody.
+[[nodiscard]] bool proc_has_our_numbers() noexcept;
+
 class child_list {
  public:
   child_list() noexcept = default;
@@ -17,7 +21,7 @@ class child_list {
   child_list(const child_list&) = delete;
   child_list& operator=(const child_list&) = delete;
 
-  // False: the file is not there (no /proc, or a kernel without it), and works() says so from then on.
+  // False: the file is not there (no /proc, another namespace's, or a kernel without it), and works() says so from then on.
   [[nodiscard]] bool open(bool this_thread_only) noexcept;
 
   // The next page of pids, in place of what was in it; false: that was all. std::bad_alloc.

@@ -17,11 +17,14 @@
 namespace uvreap {
 namespace {
 
+constexpr std::chrono::hours longest_grace{24 * 365 * 100};
 constexpr std::uint64_t shortest_between_rounds_ns = 10'000'000;
+constexpr std::uint64_t longest_between_rounds_ns = 50'000'000;  // half of what an exit may be told late
 
 // In clock ticks since boot, field 22 of proc(5)'s stat; 0: not to be had. A number that two processes had in turn is
 // told apart by it.
 std::uint64_t start_time_of(pid_t pid) {
+  if (!proc_has_our_numbers()) return 0;
   std::ifstream file("/proc/" + std::to_string(pid) + "/stat");
   std::string text;
   std::getline(file, text);
@@ -37,9 +40,10 @@ std::uint64_t start_time_of(pid_t pid) {
 ownership::ownership(uv_loop_t& loop, registry& all, const watch_table& table, ready_list& ready,
                      const options& options, statistics& stats) noexcept
     : loop_(loop), registry_(all), owner_(all.new_owner()), table_(table), ready_(ready), options_(options), stats_(stats) {
-  auto grace = std::chrono::nanoseconds(options.unclaimed_grace);
+  // A hundred years are for ever; more would not fit into nanoseconds.
+  auto grace = std::chrono::nanoseconds(std::min<std::chrono::milliseconds>(options.unclaimed_grace, longest_grace));
   grace_ns_ = static_cast<std::uint64_t>(grace.count());
-  between_rounds_ns_ = std::max(grace_ns_ / 4, shortest_between_rounds_ns);
+  between_rounds_ns_ = std::clamp(grace_ns_ / 4, shortest_between_rounds_ns, longest_between_rounds_ns);
 }
 
 void ownership::hear(notice who) noexcept {
@@ -108,8 +112,12 @@ void ownership::begin_round() {
   // Without the list: the first zombie, and the next when that one is gone.
   siginfo_t first{};
   int options = WEXITED | WNOHANG | WNOWAIT | this_thread_only_;
-  if (sys::waitid(P_ALL, 0, &first, options) == 0 && first.si_pid != 0 && !is_somebodys(first.si_pid)) {
-    saw(first.si_pid);
+  if (sys::waitid(P_ALL, 0, &first, options) == 0 && first.si_pid != 0) {
+    if (is_claimed(first.si_pid)) {
+      round_wanted_ = true;  // it will be waited for, and nobody says a word then of those behind it
+    } else if (!is_left_alone(first.si_pid)) {
+      saw(first.si_pid);
+    }
   }
   end_round();
 }
@@ -122,35 +130,44 @@ void ownership::go_on_with_round(budget& budget) {
   }
   while (page_next_ < page_.size() && !budget.spent()) {
     pid_t pid = page_[page_next_++];
-    if (is_somebodys(pid)) continue;
+    if (is_claimed(pid)) continue;
     siginfo_t info{};
     int options = WEXITED | WNOHANG | WNOWAIT | this_thread_only_;
     int result = sys::waitid(P_PID, static_cast<id_t>(pid), &info, options);
     budget.looked_at_one();
-    if (result == 0 && info.si_pid == pid) saw(pid);
+    // Asked last, as it costs a look at /proc: of zombies only.
+    if (result == 0 && info.si_pid == pid && !is_left_alone(pid)) saw(pid);
   }
 }
 
 void ownership::end_round() noexcept {
   in_round_ = false;
   list_.close();
-  std::erase_if(sights_, [this](const auto& one) { return one.second.round != round_; });  // taken by their owners
+  // Taken by their owners, or passed over by a list that shrank while it was read: then the next round finds them.
+  if (std::erase_if(sights_, [this](const auto& one) { return one.second.round != round_; }) != 0) round_wanted_ = true;
 }
 
 void ownership::saw(pid_t pid) {
-  auto [there, is_new] = sights_.try_emplace(pid, sight{sys::monotonic_ns(), round_});
-  there->second.round = round_;
-  if (is_new) by_age_.emplace_back(pid, there->second.first_ns);
+  auto there = sights_.find(pid);
+  if (there != sights_.end()) {
+    there->second.round = round_;
+    return;
+  }
+  // In this order: an age without its sight is dropped, a sight without an age would never be ripe.
+  std::uint64_t now = sys::monotonic_ns();
+  by_age_.emplace_back(pid, now);
+  sights_.emplace(pid, sight{now, round_, said_by_});
 }
 
 void ownership::take_ripe(budget& budget) {
   for (drop_stale(); !by_age_.empty() && !budget.spent(); drop_stale()) {
     auto [pid, first_ns] = by_age_.front();
     if (sys::monotonic_ns() < first_ns + grace_ns_ || !ready_.make_room()) return;
+    notice said_by = sights_.at(pid).said_by;
     by_age_.pop_front();
     sights_.erase(pid);
     if (is_somebodys(pid)) continue;
-    take(pid);
+    take(pid, said_by);
     budget.looked_at_one();
   }
 }
@@ -163,7 +180,7 @@ void ownership::drop_stale() noexcept {
   }
 }
 
-void ownership::take(pid_t pid) {
+void ownership::take(pid_t pid, notice said_by) {
   // Claimed meanwhile, so that no reaper of another thread is given a child that is being taken.
   if (!registry_.claim(pid, owner_)) return;
   int word = 0;
@@ -181,11 +198,12 @@ void ownership::take(pid_t pid) {
   ready_.add({.pid = pid,
               .status = wait_status(word),
               .usage = resource_usage::from(usage),
-              .noticed_by = said_by_},
+              .noticed_by = said_by},
              std::move(untold));
 }
 
 int ownership::leave_alone(pid_t pid) noexcept try {
+  if (look_at(pid) == child_state::none) return 0;  // gone: its number may come back as an orphan's
   if (!left_alone_round_.make_room()) return UV_ENOMEM;
   left_alone_[pid] = start_time_of(pid);
   left_alone_round_.add(pid);
@@ -212,14 +230,18 @@ void ownership::forget_the_gone(budget& budget) noexcept {
 bool ownership::is_left_alone(pid_t pid) {
   auto found = left_alone_.find(pid);
   if (found == left_alone_.end()) return false;
-  if (found->second == start_time_of(pid)) return true;
+  std::uint64_t now = start_time_of(pid);
+  // Not to be had (no descriptor left, no /proc) proves nothing, and to take somebody else's child is the worse error.
+  if (found->second == 0 || now == 0 || found->second == now) return true;
   claimed(pid);  // it was waited for, and this is a younger one
   return false;
 }
 
-bool ownership::is_somebodys(pid_t pid) {
+bool ownership::is_claimed(pid_t pid) const {
   return table_.has(pid) || registry_.is_claimed(pid) ||
-         std::binary_search(uv_processes_.begin(), uv_processes_.end(), pid) || is_left_alone(pid);
+         std::binary_search(uv_processes_.begin(), uv_processes_.end(), pid);
 }
+
+bool ownership::is_somebodys(pid_t pid) { return is_claimed(pid) || is_left_alone(pid); }
 
 }  // namespace uvreap

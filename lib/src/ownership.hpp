@@ -8,8 +8,8 @@
 // and only the grace protects.
 //
 // They are listed, not peeked at, since a peek shows only the first: a zombie that somebody leaves would hide the rest
-// for ever. A peek only says that a listing is worth while; at most one is begun each grace / 4, and not more often than
-// every 10 ms. Nothing is kept by number after an exit is told: the zombie is the keep.
+// for ever. A peek only says that a listing is worth while; at most one is begun each grace / 4, and that is held
+// between 10 ms and 50 ms. Nothing is kept by number after an exit is told: the zombie is the keep.
 #pragma once
 
 #include <uv.h>
@@ -52,10 +52,11 @@ class ownership {
   void end_round() noexcept;
   void saw(pid_t);
   void take_ripe(budget&);
-  void take(pid_t);
+  void take(pid_t, notice);
   void drop_stale() noexcept;
   void forget_the_gone(budget&) noexcept;
 
+  [[nodiscard]] bool is_claimed(pid_t) const;
   [[nodiscard]] bool is_somebodys(pid_t);
   [[nodiscard]] bool is_left_alone(pid_t);
   [[nodiscard]] std::uint64_t round_may_begin() const noexcept { return last_round_ns_ + between_rounds_ns_; }
@@ -84,6 +85,7 @@ class ownership {
   struct sight {
     std::uint64_t first_ns;
     std::uint32_t round;
+    notice said_by;  // when it was first seen: what is heard during its grace is another's
   };
   std::map<pid_t, sight> sights_;
   std::deque<std::pair<pid_t, std::uint64_t>> by_age_;  // with the first sight: it is stale if that one is gone
