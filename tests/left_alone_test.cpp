@@ -10,8 +10,8 @@
 #include <fstream>
 #include <vector>
 
-#include "support/own_process.hpp"
 #include "support/orphans.hpp"
+#include "support/own_process.hpp"
 #include "support/stage.hpp"
 #include "support/timing.hpp"
 

@@ -7,8 +7,8 @@
 #include <algorithm>
 #include <vector>
 
-#include "support/own_process.hpp"
 #include "support/orphans.hpp"
+#include "support/own_process.hpp"
 #include "support/stage.hpp"
 #include "support/timing.hpp"
 

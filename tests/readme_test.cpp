@@ -37,7 +37,8 @@ std::string output_of(const std::string& program) {
 
 // Numbers differ from run to run, and the index from machine to machine.
 std::string shape(const std::string& text) {
-  auto numbers = std::regex_replace(text, std::regex("(pid|user|system|RSS|faults|switches|blocks) [0-9+]+"), "$1 N");
+  auto numbers =
+      std::regex_replace(text, std::regex("(pid|user|system|RSS|faults|switches|blocks) [0-9+]+"), "$1 N");
   return std::regex_replace(numbers, std::regex("noticed by [a-z]+"), "noticed by X");
 }
 

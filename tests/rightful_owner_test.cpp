@@ -12,9 +12,9 @@
 #include <thread>
 #include <vector>
 
-#include "support/own_process.hpp"
 #include "support/loop_handle.hpp"
 #include "support/orphans.hpp"
+#include "support/own_process.hpp"
 #include "support/stage.hpp"
 #include "support/timing.hpp"
 

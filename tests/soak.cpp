@@ -1,8 +1,9 @@
-// soak CHILDREN [INDEX]: so many children of mixed kinds, in waves, through one reaper. Each must be told once, truly.
+// soak CHILDREN [INDEX]: so many children of mixed kinds, in waves, through one reaper. Each must be told
+// once, truly.
 //
-// Every child writes the wait word that it is about to end with into a page that it shares with us. They are made by
-// reaper.fork, by fork and watch, by fork and a watch after the end, and by another thread with post_watch; they end
-// by codes, by signals, and after a stop and a continue.
+// Every child writes the wait word that it is about to end with into a page that it shares with us. They are
+// made by reaper.fork, by fork and watch, by fork and a watch after the end, and by another thread with
+// post_watch; they end by codes, by signals, and after a stop and a continue.
 #include <signal.h>
 #include <unistd.h>
 #include <uv.h>

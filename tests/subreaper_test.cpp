@@ -12,8 +12,8 @@
 #include <thread>
 #include <vector>
 
-#include "support/own_process.hpp"
 #include "support/orphans.hpp"
+#include "support/own_process.hpp"
 #include "support/stage.hpp"
 #include "uvreap/subreaper.hpp"
 

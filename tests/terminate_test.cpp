@@ -1,4 +1,5 @@
-// Ending a child that does not end by itself: terminate, and a deadline for a watch. Groups whole, and nobody else.
+// Ending a child that does not end by itself: terminate, and a deadline for a watch. Groups whole, and nobody
+// else.
 #include <doctest/doctest.h>
 #include <signal.h>
 #include <sys/mman.h>
@@ -50,7 +51,8 @@ TEST_CASE("a child that obeys SIGTERM is told when it ends, and the loop is free
   test::stage stage;
   book book;
   pid_t pid = 0;
-  REQUIRE(stage.reaper.fork(&pid, [] { return sleep_for_ever(), 0; }, book.write()) == 0);
+  REQUIRE(stage.reaper.fork(
+              &pid, [] { return sleep_for_ever(), 0; }, book.write()) == 0);
   auto start = std::chrono::steady_clock::now();
   REQUIRE(stage.reaper.terminate(pid, std::chrono::minutes(5)) == 0);
   stage.run_dry();
@@ -154,9 +156,11 @@ TEST_CASE("a watch with a deadline ends its child and says so; one that ends in 
   book in_time;
   pid_t pid = 0;
   uvreap::watch_options options{.timeout = milliseconds(100), .grace = milliseconds(100)};
-  REQUIRE(stage.reaper.fork(&pid, [] { return sleep_for_ever(), 0; }, options, late.write()) == 0);
+  REQUIRE(stage.reaper.fork(
+              &pid, [] { return sleep_for_ever(), 0; }, options, late.write()) == 0);
   options.timeout = std::chrono::minutes(5);
-  REQUIRE(stage.reaper.fork(&pid, [] { return 4; }, options, in_time.write()) == 0);
+  REQUIRE(stage.reaper.fork(
+              &pid, [] { return 4; }, options, in_time.write()) == 0);
   stage.run_dry();
   REQUIRE(late.told.size() == 1);
   CHECK(late.told[0].timed_out);
@@ -174,7 +178,8 @@ TEST_CASE("many deadlines of one moment are all met") {
   for (int i = 0; i < crowd; ++i) {
     pid_t pid = 0;
     auto tell = [&](const child_exit& exit) { ++told, timed_out += exit.timed_out ? 1 : 0; };
-    REQUIRE(stage.reaper.fork(&pid, [] { return sleep_for_ever(), 0; }, {.timeout = milliseconds(50)}, tell) == 0);
+    REQUIRE(stage.reaper.fork(
+                &pid, [] { return sleep_for_ever(), 0; }, {.timeout = milliseconds(50)}, tell) == 0);
   }
   stage.run_dry();
   CHECK(told == crowd);
@@ -213,7 +218,8 @@ TEST_CASE("closing the reaper in the middle of terminations kills nobody and lea
     sleep_for_ever();
     return 0;
   };
-  REQUIRE(stage.reaper.fork(&pid, stubborn, {.timeout = std::chrono::minutes(1)}, [](const child_exit&) {}) == 0);
+  REQUIRE(stage.reaper.fork(&pid, stubborn, {.timeout = std::chrono::minutes(1)}, [](const child_exit&) {}) ==
+          0);
   shared.wait_for_ready(1);
   REQUIRE(stage.reaper.terminate(pid, milliseconds(50)) == 0);
   REQUIRE(stage.reaper.close() == 0);
@@ -228,14 +234,17 @@ TEST_CASE("terminate and deadlines refuse bad input, and nothing is half done") 
   book book;
   pid_t pid = 0;
   auto& reaper = stage.reaper;
-  REQUIRE(reaper.fork(&pid, [] { return sleep_for_ever(), 0; }, book.write()) == 0);
+  REQUIRE(reaper.fork(
+              &pid, [] { return sleep_for_ever(), 0; }, book.write()) == 0);
   CHECK(reaper.terminate(pid, milliseconds(-1)) == UV_EINVAL);
   CHECK(reaper.terminate(0, milliseconds(1)) == UV_EINVAL);
   CHECK(reaper.terminate(-pid, milliseconds(1)) == UV_EINVAL);
   CHECK(reaper.terminate(::getppid(), milliseconds(1)) == UV_ESRCH);
   pid_t none = 0;
-  CHECK(reaper.fork(&none, [] { return 0; }, {.timeout = milliseconds(-1)}, book.write()) == UV_EINVAL);
-  CHECK(reaper.fork(&none, [] { return 0; }, {.grace = milliseconds(-1)}, book.write()) == UV_EINVAL);
+  CHECK(reaper.fork(
+            &none, [] { return 0; }, {.timeout = milliseconds(-1)}, book.write()) == UV_EINVAL);
+  CHECK(reaper.fork(
+            &none, [] { return 0; }, {.grace = milliseconds(-1)}, book.write()) == UV_EINVAL);
   CHECK(none == 0);
 
   REQUIRE(reaper.terminate(pid, milliseconds(0)) == 0);
@@ -252,8 +261,9 @@ TEST_CASE("terminations that race with exits leave nothing behind, and each chil
   constexpr int rounds = 500;
   for (int i = 0; i < rounds; ++i) {
     pid_t pid = 0;
-    REQUIRE(stage.reaper.fork(&pid, [i] { return i % 2 == 0 ? ::setpgid(0, 0) : 0; },
-                              [&](const child_exit&) { ++told; }) == 0);
+    REQUIRE(stage.reaper.fork(
+                &pid, [i] { return i % 2 == 0 ? ::setpgid(0, 0) : 0; }, [&](const child_exit&) { ++told; }) ==
+            0);
     if (i % 3 != 0) ::usleep(static_cast<useconds_t>(i % 7) * 50);
     if (stage.reaper.terminate(pid, milliseconds(20)) == 0) ++begun;
     stage.turn();

@@ -11,9 +11,9 @@
 
 #include <vector>
 
-#include "support/own_process.hpp"
 #include "support/loop_handle.hpp"
 #include "support/orphans.hpp"
+#include "support/own_process.hpp"
 #include "support/stage.hpp"
 #include "support/timing.hpp"
 

@@ -1,9 +1,9 @@
 // What one pass may spend on collecting: children, and CPU time of the thread.
 //
-// CPU time, for a pass that was put off the CPU has not held the loop up by its own work; and time beside the count,
-// for in a storm of exits 64 wait4 calls took up to 6 ms, spinning on the kernel's task list lock. Reading that
-// clock costs about 0.5 us, so it is read at the start, every few children, and after a step that was slow by the
-// monotonic clock (20 ns).
+// CPU time, for a pass that was put off the CPU has not held the loop up by its own work; and time beside the
+// count, for in a storm of exits 64 wait4 calls took up to 6 ms, spinning on the kernel's task list lock.
+// Reading that clock costs about 0.5 us, so it is read at the start, every few children, and after a step
+// that was slow by the monotonic clock (20 ns).
 #pragma once
 
 #include <chrono>
@@ -19,8 +19,8 @@ class budget {
   void looked_at_one() noexcept;
   [[nodiscard]] bool spent() const noexcept { return count_ <= 0 || time_is_up_; }
 
-  // The longer of this pass and the longest so far. It reads the CPU clock only if the wall clock, which CPU time
-  // cannot exceed, leaves the question open.
+  // The longer of this pass and the longest so far. It reads the CPU clock only if the wall clock, which CPU
+  // time cannot exceed, leaves the question open.
   [[nodiscard]] std::chrono::nanoseconds longer_than(std::chrono::nanoseconds longest) const noexcept;
 
  private:

@@ -6,10 +6,14 @@ namespace uvreap {
 
 std::ostream& operator<<(std::ostream& out, notice said) {
   switch (said) {
-    case notice::sigchld: return out << "sigchld";
-    case notice::index: return out << "index";
-    case notice::poller: return out << "poller";
-    case notice::already: return out << "already";
+    case notice::sigchld:
+      return out << "sigchld";
+    case notice::index:
+      return out << "index";
+    case notice::poller:
+      return out << "poller";
+    case notice::already:
+      return out << "already";
   }
   return out << "unknown";
 }

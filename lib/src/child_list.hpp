@@ -1,7 +1,8 @@
-// The children of this thread, or of all threads, as /proc/self/task/TID/children tells them (CONFIG_PROC_CHILDREN), a page at
-// a time: 4 KiB is about 680 pids and 0.3 ms.
+// The children of this thread, or of all threads, as /proc/self/task/TID/children tells them
+// (CONFIG_PROC_CHILDREN), a page at a time: 4 KiB is about 680 pids and 0.3 ms.
 //
-// It is no snapshot: when children come and go between two pages some may be passed over. Who needs all lists again.
+// It is no snapshot: when children come and go between two pages some may be passed over. Who needs all lists
+// again.
 #pragma once
 
 #include <sys/types.h>
@@ -10,8 +11,8 @@
 
 namespace uvreap {
 
-// Does /proc show this process, by its own number? That of another pid namespace (unshare -pf without --mount-proc) has
-// other numbers for everybody.
+// Does /proc show this process, by its own number? That of another pid namespace (unshare -pf without
+// --mount-proc) has other numbers for everybody.
 [[nodiscard]] bool proc_has_our_numbers() noexcept;
 
 class child_list {
@@ -21,7 +22,8 @@ class child_list {
   child_list(const child_list&) = delete;
   child_list& operator=(const child_list&) = delete;
 
-  // False: the file is not there (no /proc, another namespace's, or a kernel without it), and works() says so from then on.
+  // False: the file is not there (no /proc, another namespace's, or a kernel without it), and works() says so
+  // from then on.
   [[nodiscard]] bool open(bool this_thread_only) noexcept;
 
   // The next page of pids, in place of what was in it; false: that was all. std::bad_alloc.

@@ -16,14 +16,16 @@
 namespace uvreap {
 namespace {
 
-// How often a group whose leader has ended is asked whether it is empty: nobody tells the end of a grandchild.
+// How often a group whose leader has ended is asked whether it is empty: nobody tells the end of a
+// grandchild.
 constexpr std::uint64_t between_questions_ms = 20;
 
 constexpr int deadlines_a_turn = 64;  // each costs a handful of system calls
 
 }  // namespace
 
-// ---- one termination -----------------------------------------------------------------------------------------
+// ---- one termination
+// -----------------------------------------------------------------------------------------
 
 endings::termination::~termination() {
   if (pidfd >= 0) ::close(pidfd);
@@ -82,7 +84,8 @@ void endings::termination::end() noexcept {
   wait_on();
 }
 
-// ---- all of them ---------------------------------------------------------------------------------------------
+// ---- all of them
+// ---------------------------------------------------------------------------------------------
 
 endings::endings(registry& all, watch_table& table) noexcept
     : registry_(all), origin_(all.origin()), table_(table) {}
@@ -175,7 +178,8 @@ void endings::released(pid_t pid, const watch& its) noexcept {
 
 void endings::forgotten(pid_t pid, const watch& its) noexcept { drop_deadline(pid, its); }
 
-// ---- deadlines -----------------------------------------------------------------------------------------------
+// ---- deadlines
+// -----------------------------------------------------------------------------------------------
 
 bool endings::make_room() noexcept try {
   if (spare_) return true;

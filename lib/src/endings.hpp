@@ -1,13 +1,14 @@
 // What ends children that do not end by themselves: deadlines, and terminations that are under way.
 //
-// A termination sends SIGTERM and SIGCONT (a stopped child would not see the other), then SIGKILL when its grace is over.
-// If the child leads a process group, the whole group is meant, and survivors of the leader too: a pidfd of the leader
-// is kept and the group is signalled through it (PIDFD_SIGNAL_PROCESS_GROUP, Linux 6.9). That can hit nobody else, even
-// after the leader was reaped, and ESRCH says that the group is empty. A number would not do: a pgid is recycled as soon
-// as its group is empty, and emptiness cannot be seen by kill(-pgid, 0), which finds a lone zombie leader.
+// A termination sends SIGTERM and SIGCONT (a stopped child would not see the other), then SIGKILL when its
+// grace is over. If the child leads a process group, the whole group is meant, and survivors of the leader
+// too: a pidfd of the leader is kept and the group is signalled through it (PIDFD_SIGNAL_PROCESS_GROUP,
+// Linux 6.9). That can hit nobody else, even after the leader was reaped, and ESRCH says that the group is
+// empty. A number would not do: a pgid is recycled as soon as its group is empty, and emptiness cannot be
+// seen by kill(-pgid, 0), which finds a lone zombie leader.
 //
-// On older kernels, and where no pidfd is to be had, the leader's zombie keeps the number: its exit is told from
-// waitid(WNOWAIT) when it happens, and the zombie is reaped when SIGKILL has been sent.
+// On older kernels, and where no pidfd is to be had, the leader's zombie keeps the number: its exit is told
+// from waitid(WNOWAIT) when it happens, and the zombie is reaped when SIGKILL has been sent.
 //
 // A termination that is under way holds the loop; a deadline does not.
 #pragma once
@@ -39,11 +40,11 @@ class endings {
   // 0: under way. UV_ESRCH: it is no child of ours any more. UV_EALREADY. UV_ENOMEM.
   [[nodiscard]] int begin(pid_t, std::chrono::milliseconds grace) noexcept;
 
-  [[nodiscard]] bool make_room() noexcept;            // for one deadline
-  void watched(pid_t, watch&) noexcept;               // its deadline counts from now
-  void released(pid_t, const watch&) noexcept;        // neither deadline nor termination any more
-  void forgotten(pid_t, const watch&) noexcept;       // no deadline any more; a termination goes on
-  void collected(pid_t, const watch&) noexcept;       // its status is taken
+  [[nodiscard]] bool make_room() noexcept;                // for one deadline
+  void watched(pid_t, watch&) noexcept;                   // its deadline counts from now
+  void released(pid_t, const watch&) noexcept;            // neither deadline nor termination any more
+  void forgotten(pid_t, const watch&) noexcept;           // no deadline any more; a termination goes on
+  void collected(pid_t, const watch&) noexcept;           // its status is taken
   [[nodiscard]] bool keeps_zombie(pid_t) const noexcept;  // the status is to be looked at, not taken
 
  private:

@@ -15,10 +15,14 @@ bool passing(int error) noexcept { return error == UV_EMFILE || error == UV_ENFI
 
 int best_rung(index_kind kind, std::unique_ptr<exit_index>& top) noexcept {
   switch (kind) {
-    case index_kind::ring: return make_exit_index_ring(top);
-    case index_kind::pidfd: return make_exit_index_pidfd(top);
-    case index_kind::peek: return 0;
-    case index_kind::automatic: break;
+    case index_kind::ring:
+      return make_exit_index_ring(top);
+    case index_kind::pidfd:
+      return make_exit_index_pidfd(top);
+    case index_kind::peek:
+      return 0;
+    case index_kind::automatic:
+      break;
   }
   int why_no_ring = make_exit_index_ring(top);
   if (why_no_ring == 0) return 0;

@@ -1,11 +1,11 @@
-// Who ended? SIGCHLD says that somebody did, never who; an index answers "up to n pids that may have ended". An
-// answer is a hint: the pass asks wait4 for each.
+// Who ended? SIGCHLD says that somebody did, never who; an index answers "up to n pids that may have ended".
+// An answer is a hint: the pass asks wait4 for each.
 //
-// Strategies have files of their own: _ring (io_uring), _pidfd (epoll), _peek (waitid); _ladder puts the best that
-// works over peek and is what a reaper holds. An index takes no status and calls nobody back.
+// Strategies have files of their own: _ring (io_uring), _pidfd (epoll), _peek (waitid); _ladder puts the best
+// that works over peek and is what a reaper holds. An index takes no status and calls nobody back.
 //
-// Destroying one closes its descriptors and says nothing to the kernel objects behind them, so a forked copy may do
-// it: what the parent armed stays armed.
+// Destroying one closes its descriptors and says nothing to the kernel objects behind them, so a forked copy
+// may do it: what the parent armed stays armed.
 #pragma once
 
 #include <sys/types.h>
@@ -33,10 +33,10 @@ class exit_index {
   // Room for one more, so that a child that was just forked cannot go unwatched for want of memory.
   [[nodiscard]] virtual bool make_room() noexcept = 0;
 
-  // 0, or UV_E*: why this index cannot have the child (one that holds any never says so). A child that ended before
-  // it was armed is found like any other.
+  // 0, or UV_E*: why this index cannot have the child (one that holds any never says so). A child that ended
+  // before it was armed is found like any other.
   virtual int arm(pid_t) noexcept = 0;
-  virtual void disarm(pid_t) noexcept = 0;  // it ended, and its status is taken
+  virtual void disarm(pid_t) noexcept = 0;                   // it ended, and its status is taken
   virtual void give_up(pid_t pid) noexcept { disarm(pid); }  // it lives, and is no longer ours to hear of
   virtual void doubt(pid_t) noexcept {}  // it was named, but wait4 had no status: a tracer holds the zombie
 
@@ -50,8 +50,8 @@ class exit_index {
   // What the loop polls for reading; -1: there is nothing to poll. The index's own.
   [[nodiscard]] virtual int descriptor() const noexcept { return -1; }
 
-  // In a forked copy that leaves its handles to the copied loop: the descriptor stays open when this is destroyed. That
-  // loop polls it again after uv_loop_fork, and libuv aborts where epoll_ctl says EBADF.
+  // In a forked copy that leaves its handles to the copied loop: the descriptor stays open when this is
+  // destroyed. That loop polls it again after uv_loop_fork, and libuv aborts where epoll_ctl says EBADF.
   virtual void leave_descriptor() noexcept {}
 
   // The wait word of a child whose status somebody else took; false: the kernel does not tell it.

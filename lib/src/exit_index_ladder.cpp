@@ -18,7 +18,8 @@ bool exit_index_ladder::make_room() noexcept { return peek_.make_room() && (!top
 int exit_index_ladder::arm_on_top(pid_t pid) noexcept {
   if (!top_ || refused_) return stepped_down_;
   int error = top_->arm(pid);
-  if (error == 0 || error == UV_ESRCH) return error;  // ESRCH: there is no such process, which watch() finds out
+  if (error == 0 || error == UV_ESRCH)
+    return error;  // ESRCH: there is no such process, which watch() finds out
   stepped_down_ = error;
   refused_ = for_good(error);
   return error;
@@ -41,8 +42,9 @@ void exit_index_ladder::give_up(pid_t pid) noexcept {
 
 void exit_index_ladder::doubt(pid_t pid) noexcept {
   if (!top_) return;
-  // Off the rung that would name it at once for ever (tokio #7144, GLib #3071), to where the poller asks now and
-  // then, and SIGCHLD when the tracer lets go. Without memory for that the loop turns rather than lose it.
+  // Off the rung that would name it at once for ever (tokio #7144, GLib #3071), to where the poller asks now
+  // and then, and SIGCHLD when the tracer lets go. Without memory for that the loop turns rather than lose
+  // it.
   if (!peek_.make_room()) {
     top_->arm(pid);
     return;
@@ -65,9 +67,7 @@ std::size_t exit_index_ladder::take(std::span<candidate> out) noexcept {
   return count != 0 ? count : peek_.take(out);
 }
 
-bool exit_index_ladder::has_more() const noexcept {
-  return (top_ && top_->has_more()) || peek_.has_more();
-}
+bool exit_index_ladder::has_more() const noexcept { return (top_ && top_->has_more()) || peek_.has_more(); }
 
 void exit_index_ladder::climb() noexcept {
   if (!top_ || refused_) return;

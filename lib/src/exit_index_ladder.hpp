@@ -1,8 +1,8 @@
 // The best index that works, over the one that always does.
 //
-// A child goes to the top rung if that can have it, else to peek. Each step down is counted, none is an error: with
-// EMFILE, ENFILE and ENOMEM the next child tries again, with ENOSYS, EPERM, EACCES and EINVAL (seccomp profiles, old
-// kernels) nobody does. At each tick of the poller some children climb back.
+// A child goes to the top rung if that can have it, else to peek. Each step down is counted, none is an
+// error: with EMFILE, ENFILE and ENOMEM the next child tries again, with ENOSYS, EPERM, EACCES and EINVAL
+// (seccomp profiles, old kernels) nobody does. At each tick of the poller some children climb back.
 #pragma once
 
 #include <memory>
@@ -30,7 +30,9 @@ class exit_index_ladder final : public exit_index {
   void leave_descriptor() noexcept override {
     if (top_) top_->leave_descriptor();
   }
-  [[nodiscard]] bool recover(pid_t pid, int& word) noexcept override { return top_ && top_->recover(pid, word); }
+  [[nodiscard]] bool recover(pid_t pid, int& word) noexcept override {
+    return top_ && top_->recover(pid, word);
+  }
   void describe(statistics&) const noexcept override;
 
  private:

@@ -28,8 +28,8 @@ void exit_index_peek::hear(notice who) noexcept {
 }
 
 std::size_t exit_index_peek::take(std::span<candidate> out) noexcept {
-  // In turn, where both are due: as long as exits keep coming a peek shows one of ours, and the poller's round, which
-  // alone finds a stolen exit, would never come.
+  // In turn, where both are due: as long as exits keep coming a peek shows one of ours, and the poller's
+  // round, which alone finds a stolen exit, would never come.
   round_is_next_ = !round_is_next_ && armed_.under_way();
   if (peek_due_ && !round_is_next_) {
     if (named_ == until_pause_) {
@@ -57,8 +57,8 @@ bool exit_index_peek::has_more() const noexcept { return peek_due_ || armed_.und
 pid_t exit_index_peek::peek() noexcept {
   siginfo_t first{};
   if (sys::waitid(P_ALL, 0, &first, WEXITED | WNOHANG | WNOWAIT) != 0) {
-    // ECHILD: no child at all, or only such as need __WALL; the poller's round tells who is lost. After anything
-    // else we do not know, and ask each of ours.
+    // ECHILD: no child at all, or only such as need __WALL; the poller's round tells who is lost. After
+    // anything else we do not know, and ask each of ours.
     if (errno != ECHILD) armed_.ask(notice::sigchld);
     return 0;
   }

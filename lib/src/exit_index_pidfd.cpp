@@ -1,9 +1,9 @@
 // The rung of pidfds in one private epoll set, which the loop polls as one descriptor.
 //
-// A pidfd is readable when its process ended. It is held until the child is reaped, so the table of descriptors grows with
-// the children, and each fork copies that table (about 0.1 us for each descriptor): hence the limit. In return a
-// status that somebody else took can be had from the pidfd (Linux 6.15). Never PIDFD_THREAD: a leader may exit while
-// other threads run on.
+// A pidfd is readable when its process ended. It is held until the child is reaped, so the table of
+// descriptors grows with the children, and each fork copies that table (about 0.1 us for each descriptor):
+// hence the limit. In return a status that somebody else took can be had from the pidfd (Linux 6.15). Never
+// PIDFD_THREAD: a leader may exit while other threads run on.
 #include <sys/epoll.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -59,8 +59,8 @@ class exit_index_pidfd final : public exit_index {
   void disarm(pid_t pid) noexcept override {
     int* pidfd = pidfds_.find(pid);
     if (pidfd == nullptr) return;
-    // Out of the set first: it is keyed by the open file, which a child that we forked may still hold, and then a
-    // closed descriptor would go on waking us.
+    // Out of the set first: it is keyed by the open file, which a child that we forked may still hold, and
+    // then a closed descriptor would go on waking us.
     ::epoll_ctl(set_, EPOLL_CTL_DEL, *pidfd, nullptr);
     ::close(*pidfd);
     pidfds_.remove(pid);

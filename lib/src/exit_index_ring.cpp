@@ -1,9 +1,10 @@
-// The rung that costs no descriptor: an io_uring poll request on a pidfd. A request holds the open file, not the
-// descriptor, so the pidfd is closed as soon as the request is in, and later forks have nothing to copy.
+// The rung that costs no descriptor: an io_uring poll request on a pidfd. A request holds the open file, not
+// the descriptor, so the pidfd is closed as soon as the request is in, and later forks have nothing to copy.
 //
 // What the kernel does with it, each found by trying:
 // - A request on a zombie completes at once, so arming late loses nothing.
-// - A request belongs to the thread that submitted it, and is cancelled when that thread ends: it is armed again.
+// - A request belongs to the thread that submitted it, and is cancelled when that thread ends: it is armed
+// again.
 // - More completions than the ring holds are kept by the kernel; liburing's batch peek flushes them.
 // - A completion interrupts the submitting thread's blocking calls with EINTR, although no handler runs.
 // - A forked child could use this ring without an error: a forked copy never gets here.
@@ -97,7 +98,8 @@ class exit_index_ring final : public exit_index {
     for (unsigned i = 0; i < got; ++i) {
       pid_t pid = pid_of(answers[i]->user_data);
       std::uint32_t* generation = armed_.find(pid);
-      if (generation == nullptr || tag(pid, *generation) != answers[i]->user_data) continue;  // an older child's
+      if (generation == nullptr || tag(pid, *generation) != answers[i]->user_data)
+        continue;  // an older child's
       armed_.remove(pid);
       if (answers[i]->res == -ECANCELED) {
         cancelled[rearm++] = pid;
@@ -140,7 +142,8 @@ class exit_index_ring final : public exit_index {
     prepare(entry);
     int result = ::io_uring_submit(&ring_);
     if (result >= 0 && ::io_uring_sq_ready(&ring_) == 0) return 0;
-    // Not taken, and it cannot be taken back. It must not go in later, when the descriptor in it is another's.
+    // Not taken, and it cannot be taken back. It must not go in later, when the descriptor in it is
+    // another's.
     ::io_uring_prep_nop(entry);
     entry->user_data = nobodys;
     return result < 0 ? uv_translate_sys_error(-result) : UV_EAGAIN;

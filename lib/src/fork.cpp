@@ -30,8 +30,9 @@ class all_signals_blocked {
 
 void leave_without_destructors(int status, void*) { ::_exit(status); }
 
-// The parent's handlers would write into the signal pipes that the child shares with it. SIGPIPE and SIGCHLD are
-// reset even from "ignored": servers ignore the one, and under the other the child's own children leave no status.
+// The parent's handlers would write into the signal pipes that the child shares with it. SIGPIPE and SIGCHLD
+// are reset even from "ignored": servers ignore the one, and under the other the child's own children leave
+// no status.
 void forget_the_parents_signals() noexcept {
   for (int signum = 1; signum < NSIG; ++signum) {
     struct ::sigaction action {};
@@ -55,8 +56,8 @@ int fork(pid_t* out) {
   if (pid < 0) return uv_translate_sys_error(errno);
   if (pid == 0) {
     forget_the_parents_signals();
-    // Registered last, so it runs first at exit(): before libuv's destructor, which joins threads that the child
-    // does not have (libuv #4443), and before any static object of the parent's.
+    // Registered last, so it runs first at exit(): before libuv's destructor, which joins threads that the
+    // child does not have (libuv #4443), and before any static object of the parent's.
     ::on_exit(leave_without_destructors, nullptr);
   }
   *out = pid;

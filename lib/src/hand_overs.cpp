@@ -4,14 +4,15 @@
 
 namespace uvreap {
 
-int hand_overs::open(uv_loop_t& loop, void* data, uv_async_cb posted, std::shared_ptr<void> farewell) noexcept {
+int hand_overs::open(uv_loop_t& loop, void* data, uv_async_cb posted,
+                     std::shared_ptr<void> farewell) noexcept {
   std::lock_guard held(lock_);
   return wake_.open([&](uv_async_t* handle) { return uv_async_init(&loop, handle, posted); }, data,
                     std::move(farewell));
 }
 
 void hand_overs::close() noexcept {
-  std::deque<hand_over> dropped;  // destroyed after the lock is free: captures are somebody else's code
+  std::list<hand_over> dropped;  // destroyed after the lock is free: captures are somebody else's code
   std::lock_guard held(lock_);
   dropped.swap(waiting_);
   wake_.close();
@@ -26,13 +27,10 @@ void hand_overs::post(pid_t pid, callback told) {
   uv_async_send(wake_.get());  // under the lock: the handle must not be closed meanwhile
 }
 
-std::deque<hand_over> hand_overs::take(std::size_t limit) {
-  std::deque<hand_over> taken;
+std::list<hand_over> hand_overs::take(int limit) noexcept {
+  std::list<hand_over> taken;
   std::lock_guard held(lock_);
-  while (!waiting_.empty() && taken.size() < limit) {
-    taken.push_back(std::move(waiting_.front()));
-    waiting_.pop_front();
-  }
+  for (; limit > 0 && !waiting_.empty(); --limit) taken.splice(taken.end(), waiting_, waiting_.begin());
   if (!waiting_.empty()) uv_async_send(wake_.get());
   return taken;
 }

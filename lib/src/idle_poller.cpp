@@ -13,7 +13,8 @@ idle_poller::idle_poller(milliseconds longest_rest) noexcept
       shortest_(std::min(longest_, std::max(longest_ / 16, milliseconds(10)))),
       rest_(longest_) {}
 
-int idle_poller::open(uv_loop_t& loop, void* data, uv_timer_cb tick, std::shared_ptr<void> farewell) noexcept {
+int idle_poller::open(uv_loop_t& loop, void* data, uv_timer_cb tick,
+                      std::shared_ptr<void> farewell) noexcept {
   tick_ = tick;
   return timer_.open([&](uv_timer_t* handle) { return uv_timer_init(&loop, handle); }, data,
                      std::move(farewell));
@@ -47,8 +48,8 @@ void idle_poller::looked(bool found) noexcept {
 void idle_poller::rest() noexcept {
   // A poller that never ticks still holds the loop, which only an active timer can.
   std::uint64_t never = std::numeric_limits<std::uint64_t>::max() / 2;
-  uv_timer_start(timer_.get(), tick_, longest_.count() == 0 ? never : static_cast<std::uint64_t>(rest_.count()),
-                 0);
+  uv_timer_start(timer_.get(), tick_,
+                 longest_.count() == 0 ? never : static_cast<std::uint64_t>(rest_.count()), 0);
 }
 
 }  // namespace uvreap

@@ -15,8 +15,13 @@ void loop_thread::bind() noexcept {
 
 bool loop_thread::is_here() noexcept {
   if (number_ != 0 && pthread_equal(thread_, pthread_self()) != 0) return true;
-  bool it_lives = number_ != 0 && (::syscall(SYS_tgkill, ::getpid(), number_, 0) == 0 || errno != ESRCH);
-  if (it_lives) return false;
+  // pthread_join returns a moment before the kernel lets go of the thread: ask again for up to 10 ms or so.
+  // Only a caller that is about to be asserted away waits here.
+  for (int tries = 100; number_ != 0; --tries) {
+    if (::syscall(SYS_tgkill, ::getpid(), number_, 0) != 0 && errno == ESRCH) break;
+    if (tries == 0) return false;
+    ::usleep(100);
+  }
   bind();
   return true;
 }

@@ -1,5 +1,5 @@
-// The thread that a reaper's loop belongs to. libuv does not say, so it is learnt: the thread of start(), then
-// whichever thread our loop callbacks run on, since a loop may be run elsewhere later.
+// The thread that a reaper's loop belongs to. libuv does not say, so it is learnt: the thread of start(),
+// then whichever thread our loop callbacks run on, since a loop may be run elsewhere later.
 #pragma once
 
 #include <pthread.h>

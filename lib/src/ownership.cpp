@@ -21,8 +21,8 @@ constexpr std::chrono::hours longest_grace{24 * 365 * 100};
 constexpr std::uint64_t shortest_between_rounds_ns = 10'000'000;
 constexpr std::uint64_t longest_between_rounds_ns = 50'000'000;  // half of what an exit may be told late
 
-// In clock ticks since boot, field 22 of proc(5)'s stat; 0: not to be had. A number that two processes had in turn is
-// told apart by it.
+// In clock ticks since boot, field 22 of proc(5)'s stat; 0: not to be had. A number that two processes had in
+// turn is told apart by it.
 std::uint64_t start_time_of(pid_t pid) {
   if (!proc_has_our_numbers()) return 0;
   std::ifstream file("/proc/" + std::to_string(pid) + "/stat");
@@ -39,9 +39,16 @@ std::uint64_t start_time_of(pid_t pid) {
 
 ownership::ownership(uv_loop_t& loop, registry& all, const watch_table& table, ready_list& ready,
                      const options& options, statistics& stats) noexcept
-    : loop_(loop), registry_(all), owner_(all.new_owner()), table_(table), ready_(ready), options_(options), stats_(stats) {
+    : loop_(loop),
+      registry_(all),
+      owner_(all.new_owner()),
+      table_(table),
+      ready_(ready),
+      options_(options),
+      stats_(stats) {
   // A hundred years are for ever; more would not fit into nanoseconds.
-  auto grace = std::chrono::nanoseconds(std::min<std::chrono::milliseconds>(options.unclaimed_grace, longest_grace));
+  auto grace =
+      std::chrono::nanoseconds(std::min<std::chrono::milliseconds>(options.unclaimed_grace, longest_grace));
   grace_ns_ = static_cast<std::uint64_t>(grace.count());
   between_rounds_ns_ = std::clamp(grace_ns_ / 4, shortest_between_rounds_ns, longest_between_rounds_ns);
 }
@@ -123,7 +130,8 @@ void ownership::begin_round() {
 }
 
 void ownership::go_on_with_round(budget& budget) {
-  // One page a pass, whose unknown children each cost a look; what the budget leaves of it comes in the next turn.
+  // One page a pass, whose unknown children each cost a look; what the budget leaves of it comes in the next
+  // turn.
   if (page_next_ == page_.size()) {
     page_next_ = 0;
     if (!list_.next_page(page_)) return end_round();
@@ -143,8 +151,10 @@ void ownership::go_on_with_round(budget& budget) {
 void ownership::end_round() noexcept {
   in_round_ = false;
   list_.close();
-  // Taken by their owners, or passed over by a list that shrank while it was read: then the next round finds them.
-  if (std::erase_if(sights_, [this](const auto& one) { return one.second.round != round_; }) != 0) round_wanted_ = true;
+  // Taken by their owners, or passed over by a list that shrank while it was read: then the next round finds
+  // them.
+  if (std::erase_if(sights_, [this](const auto& one) { return one.second.round != round_; }) != 0)
+    round_wanted_ = true;
 }
 
 void ownership::saw(pid_t pid) {
@@ -187,7 +197,7 @@ void ownership::take(pid_t pid, notice said_by) {
   ::rusage usage{};
   if (!registry_.collecting(pid, owner_)) return;
   pid_t result = sys::wait4(pid, &word, WNOHANG | this_thread_only_, &usage);
-  registry_.drop(pid);
+  registry_.collected(pid);
   if (result != pid || !wait_status(word).ended()) return;
   ++stats_.reaped;
   ++stats_.unclaimed;
@@ -195,11 +205,9 @@ void ownership::take(pid_t pid, notice said_by) {
   if (!options_.on_unclaimed) return;
   watch untold;
   untold.tell = [this](const child_exit& exit) { options_.on_unclaimed(exit); };
-  ready_.add({.pid = pid,
-              .status = wait_status(word),
-              .usage = resource_usage::from(usage),
-              .noticed_by = said_by},
-             std::move(untold));
+  ready_.add(
+      {.pid = pid, .status = wait_status(word), .usage = resource_usage::from(usage), .noticed_by = said_by},
+      std::move(untold));
 }
 
 int ownership::leave_alone(pid_t pid) noexcept try {
@@ -231,7 +239,8 @@ bool ownership::is_left_alone(pid_t pid) {
   auto found = left_alone_.find(pid);
   if (found == left_alone_.end()) return false;
   std::uint64_t now = start_time_of(pid);
-  // Not to be had (no descriptor left, no /proc) proves nothing, and to take somebody else's child is the worse error.
+  // Not to be had (no descriptor left, no /proc) proves nothing, and to take somebody else's child is the
+  // worse error.
   if (found->second == 0 || now == 0 || found->second == now) return true;
   claimed(pid);  // it was waited for, and this is a younger one
   return false;

@@ -1,21 +1,22 @@
 // any(): whose child is an unclaimed zombie, and when may it be taken?
 //
-// A child is on the list of the thread that forked it; an orphan comes to the main thread. So on the main thread all is
-// looked at with __WNOTHREAD, and what other live threads forked (system, popen, waitpid, uv_spawn on their loops) is
-// never seen and never taken. What is left is other code on this thread: pids that another reaper watches, active
-// uv_process_t of this loop and pids of leave_alone() are left, and every other zombie for a grace, so that who waits
-// for its own child comes first. Off the main thread orphans do not show that way: there all children are looked at,
-// and only the grace protects.
+// A child is on the list of the thread that forked it; an orphan comes to the main thread. So on the main
+// thread all is looked at with __WNOTHREAD, and what other live threads forked (system, popen, waitpid,
+// uv_spawn on their loops) is never seen and never taken. What is left is other code on this thread: pids
+// that another reaper watches, active uv_process_t of this loop and pids of leave_alone() are left, and every
+// other zombie for a grace, so that who waits for its own child comes first. Off the main thread orphans do
+// not show that way: there all children are looked at, and only the grace protects.
 //
-// They are listed, not peeked at, since a peek shows only the first: a zombie that somebody leaves would hide the rest
-// for ever. A peek only says that a listing is worth while; at most one is begun each grace / 4, and that is held
-// between 10 ms and 50 ms. Nothing is kept by number after an exit is told: the zombie is the keep.
+// They are listed, not peeked at, since a peek shows only the first: a zombie that somebody leaves would hide
+// the rest for ever. A peek only says that a listing is worth while; at most one is begun each grace / 4, and
+// that is held between 10 ms and 50 ms. Nothing is kept by number after an exit is told: the zombie is the
+// keep.
 #pragma once
 
 #include <uv.h>
 
 #include <cstdint>
-#include <deque>
+#include <list>
 #include <map>
 #include <optional>
 #include <vector>
@@ -88,10 +89,12 @@ class ownership {
     notice said_by;  // when it was first seen: what is heard during its grace is another's
   };
   std::map<pid_t, sight> sights_;
-  std::deque<std::pair<pid_t, std::uint64_t>> by_age_;  // with the first sight: it is stale if that one is gone
+  std::list<std::pair<pid_t, std::uint64_t>>
+      by_age_;  // with the first sight: it is stale if that one is gone
   std::uint32_t round_ = 0;
 
-  std::map<pid_t, std::uint64_t> left_alone_;  // with the start time, which tells a younger one with that number
+  std::map<pid_t, std::uint64_t>
+      left_alone_;  // with the start time, which tells a younger one with that number
   pid_round left_alone_round_;
   std::vector<pid_t> uv_processes_;  // of this look
 };

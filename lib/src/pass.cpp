@@ -26,7 +26,13 @@ pid_t wait_for(pid_t pid, int options, int* word, ::rusage* usage) noexcept {
 
 pass::pass(registry& all, exit_index& index, watch_table& table, ready_list& ready, const options& options,
            statistics& stats) noexcept
-    : registry_(all), owner_(all.new_owner()), index_(index), table_(table), ready_(ready), options_(options), stats_(stats) {}
+    : registry_(all),
+      owner_(all.new_owner()),
+      index_(index),
+      table_(table),
+      ready_(ready),
+      options_(options),
+      stats_(stats) {}
 
 void pass::hear(notice who) noexcept {
   if (who == notice::sigchld) ++stats_.heard_by_sigchld, unheard_ = false;
@@ -122,7 +128,7 @@ void pass::refill() noexcept {
 
 void pass::collect_one(candidate who) noexcept {
   watch* watched = table_.find(who.pid);
-  if (watched == nullptr) return;                      // released since
+  if (watched == nullptr) return;                    // released since
   if (!ready_.make_room()) return still_there(who);  // no memory: its status stays where it is
   if (endings_ != nullptr && endings_->keeps_zombie(who.pid)) return look_at_kept(who);
   bool wants_changes = watched->changes != nullptr && !watched->changes->muted;
@@ -140,13 +146,12 @@ void pass::collect_one(candidate who) noexcept {
   wait_status status(word);
 
   if (result == who.pid && status.ended()) {
-    ended({.pid = who.pid,
-           .status = status,
-           .usage = resource_usage::from(usage),
-           .noticed_by = who.said_by});
+    ended(
+        {.pid = who.pid, .status = status, .usage = resource_usage::from(usage), .noticed_by = who.said_by});
     return;
   }
-  if (error == ECHILD) {  // somebody else took it; no status is invented (libuv is silent here, asyncio says 255)
+  if (error ==
+      ECHILD) {  // somebody else took it; no status is invented (libuv is silent here, asyncio says 255)
     bool recovered = index_.recover(who.pid, word);
     ended({.pid = who.pid,
            .lost = !recovered,
@@ -158,8 +163,8 @@ void pass::collect_one(candidate who) noexcept {
   registry_.still_there(who.pid, owner_);
   still_there(who);
   if (error == EINTR) hint(who.pid, who.said_by);
-  // Anything else leaves the watch as it is. 0: it lives, or a tracer holds it. A ptrace stop comes through without
-  // WUNTRACED if a thread of ours traces it (Go #60321): no end, and nothing that was asked for.
+  // Anything else leaves the watch as it is. 0: it lives, or a tracer holds it. A ptrace stop comes through
+  // without WUNTRACED if a thread of ours traces it (Go #60321): no end, and nothing that was asked for.
   if (result == who.pid && wants_changes && (status.stopped() || status.continued())) {
     ready_.add({.pid = who.pid, .status = status}, watched->changes);
   }
@@ -189,7 +194,7 @@ void pass::still_there(candidate who) noexcept {
 
 void pass::ended(child_exit exit, bool number_is_kept) noexcept {
   // From here on the number is free: a younger child may get it before this one is told.
-  if (!number_is_kept) registry_.drop(exit.pid);
+  if (!number_is_kept) registry_.collected(exit.pid);
   index_.disarm(exit.pid);
   wants_changes_.remove(exit.pid);
   watch watched = table_.take(exit.pid);

@@ -1,4 +1,5 @@
-// What an index knows of each child, by pid, with room made ahead: arming must not fail half-way for want of memory.
+// What an index knows of each child, by pid, with room made ahead: arming must not fail half-way for want of
+// memory.
 #pragma once
 
 #include <sys/types.h>

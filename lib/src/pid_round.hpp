@@ -1,7 +1,7 @@
 // A round over a set of pids, some at a time, over as many turns as the budget makes of it.
 //
-// It goes by "the next number above the last", so pids may come and go while it is under way. What is asked for
-// during a round (a notice came: a child behind the cursor may have ended) makes another round after it.
+// It goes by "the next number above the last", so pids may come and go while it is under way. What is asked
+// for during a round (a notice came: a child behind the cursor may have ended) makes another round after it.
 #pragma once
 
 #include <sys/types.h>

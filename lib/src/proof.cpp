@@ -57,8 +57,8 @@ int send_signal(pid_t pid, int signum) noexcept {
     return from_errno(sys::pidfd_send_signal(pidfd.number(), signum));
   }
   if (errno == ESRCH) return UV_ESRCH;
-  // No pidfd to be had (EMFILE, a seccomp filter): only another thread of ours that waits for it in between could
-  // free the number.
+  // No pidfd to be had (EMFILE, a seccomp filter): only another thread of ours that waits for it in between
+  // could free the number.
   if (!is_ours(look_at(pid))) return UV_ESRCH;
   return from_errno(sys::kill(pid, signum));
 }

@@ -1,4 +1,5 @@
-// Is this number a child of ours that nobody has waited for? As long as it is, the kernel cannot give it to anybody else.
+// Is this number a child of ours that nobody has waited for? As long as it is, the kernel cannot give it to
+// anybody else.
 #pragma once
 
 #include <sys/types.h>

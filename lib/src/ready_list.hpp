@@ -1,5 +1,5 @@
-// What a pass collected and nobody has been told: exits and changes in the order of their collection, and the exits
-// of reserved children, kept until watch() brings their callback.
+// What a pass collected and nobody has been told: exits and changes in the order of their collection, and the
+// exits of reserved children, kept until watch() brings their callback.
 #pragma once
 
 #include <list>
@@ -13,13 +13,14 @@ namespace uvreap {
 
 class ready_list {
  public:
-  // Room for one more, made before the status is taken from the kernel, so that taking it cannot fail half-way.
+  // Room for one more, made before the status is taken from the kernel, so that taking it cannot fail
+  // half-way.
   [[nodiscard]] bool make_room() noexcept;
   void add(const child_exit&, watch) noexcept;
   void add(const child_change&, std::shared_ptr<change_listener>) noexcept;
 
-  // Tells the oldest. The callback may do anything, to this list too. Its captures are destroyed and its hold on
-  // the loop ends after it has returned. An exception ends the program.
+  // Tells the oldest. The callback may do anything, to this list too. Its captures are destroyed and its hold
+  // on the loop ends after it has returned. An exception ends the program.
   void tell_one() noexcept;
 
   bool forget(pid_t, const which_watch& = {}) noexcept;  // drops its telling; false: it is not here

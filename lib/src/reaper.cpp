@@ -26,7 +26,7 @@ struct farewell {
 
 int check(const options& options) noexcept {
   if (options.children != scope::watched() && options.children != scope::any()) return UV_EINVAL;
-  if (options.budget < 1 || options.budget_time.count() < 0) return UV_EINVAL;
+  if (options.budget < 1 || options.budget_time.count() < 1) return UV_EINVAL;
   if (options.poll_every.count() < 0 || options.unclaimed_grace.count() < 0) return UV_EINVAL;
   return options.sigchld == sigchld_use::never && sigchld::ignored() ? UV_EINVAL : 0;
 }

@@ -8,8 +8,8 @@ namespace {
 
 std::atomic<registry*> mapped{nullptr};
 
-// In memory that a fork copies, so a child counts on from where its parent stood, and no origin comes twice in a
-// line of descent.
+// In memory that a fork copies, so a child counts on from where its parent stood, and no origin comes twice
+// in a line of descent.
 std::atomic<std::uint64_t> last_origin{0};
 
 registry* map_one() noexcept {
@@ -51,9 +51,9 @@ std::uint8_t registry::new_owner() noexcept {
 }
 
 bool registry::claim(pid_t pid, std::uint8_t owner) noexcept {
-  if (pid <= 0 || static_cast<std::size_t>(pid) >= pid_limit) return false;
-  // The other reaper is inside one wait4 with WNOHANG, a microsecond or so. The bound is for a thread that was
-  // put off the CPU there: then "watched" is the answer after all.
+  if (!can_be_a_child(pid)) return false;
+  // The other reaper is inside one wait4 with WNOHANG, a microsecond or so. The bound is for a thread that
+  // was put off the CPU there: then "watched" is the answer after all.
   for (int tries = 0; tries < 1000; ++tries) {
     std::uint8_t expected = free;
     if (of(pid).compare_exchange_strong(expected, owner, std::memory_order_acq_rel)) return true;
@@ -72,6 +72,11 @@ bool registry::is_claimed(pid_t pid) noexcept { return of(pid).load(std::memory_
 
 bool registry::collecting(pid_t pid, std::uint8_t owner) noexcept {
   return of(pid).compare_exchange_strong(owner, being_collected, std::memory_order_acq_rel);
+}
+
+void registry::collected(pid_t pid) noexcept {
+  std::uint8_t expected = being_collected;
+  of(pid).compare_exchange_strong(expected, free, std::memory_order_acq_rel);
 }
 
 void registry::still_there(pid_t pid, std::uint8_t owner) noexcept {

@@ -11,8 +11,8 @@
 namespace uvreap {
 namespace {
 
-// Whose callback is it? Null where the handle was left to a copied loop, or this is a forked copy that runs the
-// copied loop without after_fork(): there a callback does nothing, and the caller stops the handle.
+// Whose callback is it? Null where the handle was left to a copied loop, or this is a forked copy that runs
+// the copied loop without after_fork(): there a callback does nothing, and the caller stops the handle.
 template <class Handle>
 running* owner_of(Handle* handle) noexcept {
   auto* owner = static_cast<running*>(handle->data);
@@ -109,7 +109,7 @@ void running::close() noexcept {
 void running::close_in_copy() noexcept {
   closed_ = true;
   pass_.stop();
-  sigchld_.close();
+  sigchld_.close_in_copy();
   index_poll_.close();
   grace_.close();
   endings_.close();
@@ -131,7 +131,8 @@ void running::leave_to_the_loop() noexcept {
   hand_overs_->leave_to_the_loop();
 }
 
-// ---- hear ----------------------------------------------------------------------------------------------------
+// ---- hear
+// ----------------------------------------------------------------------------------------------------
 
 void running::on_sigchld() noexcept {
   thread_.bind();
@@ -162,7 +163,7 @@ void running::on_posted() noexcept {
   thread_.bind();
   auto hold = shared_from_this();
   // As many a turn as a pass may collect: a crowd of hand-overs must not hold the loop up either.
-  for (hand_over& one : hand_overs_->take(static_cast<std::size_t>(options_.budget))) {
+  for (hand_over& one : hand_overs_->take(options_.budget)) {
     uvreap::watch wanted({}, std::move(one.told));
     if (watch(one.pid, wanted) == 0) continue;
     if (!ready_.make_room()) continue;  // no memory for a list node; there is nobody to say it to
@@ -173,7 +174,8 @@ void running::on_posted() noexcept {
   settle();
 }
 
-// ---- collect, tell -------------------------------------------------------------------------------------------
+// ---- collect, tell
+// -------------------------------------------------------------------------------------------
 
 void running::on_check() noexcept {
   thread_.bind();
@@ -186,6 +188,7 @@ void running::on_check() noexcept {
 }
 
 void running::settle() noexcept {
+  if (closed_) return;  // by the destructor of a capture, a moment ago
   bool something_to_do = table_.size() != 0 || !ready_.empty() || pass_.unclaimed() != nullptr;
   poller_.stand_by(something_to_do, table_.holding() + ready_.holding() != 0);
   if (pass_.unclaimed() != nullptr) await_grace();
@@ -217,11 +220,10 @@ void running::hint(pid_t pid, notice who) noexcept {
   turn_.due();
 }
 
-// ---- the calls -----------------------------------------------------------------------------------------------
+// ---- the calls
+// -----------------------------------------------------------------------------------------------
 
-bool running::make_room() noexcept {
-  return pass_.make_room() && ready_.make_room() && endings_.make_room();
-}
+bool running::make_room() noexcept { return pass_.make_room() && ready_.make_room() && endings_.make_room(); }
 
 void running::add(watch_table::place reserved, pid_t pid) noexcept {
   bool wants_changes = reserved.mapped().changes != nullptr;
@@ -242,6 +244,7 @@ watch running::remove(pid_t pid) noexcept {
 
 int running::watch(pid_t pid, uvreap::watch& wanted) noexcept try {
   if (pid <= 0) return UV_EINVAL;
+  if (!registry::can_be_a_child(pid)) return UV_ESRCH;
   if (auto* there = table_.find(pid)) return take_back(pid, *there, wanted);
   if (!make_room()) return UV_ENOMEM;
   auto reserved = watch_table::reserve(wanted);
@@ -286,7 +289,8 @@ int running::fork(pid_t* out, std::function<int()>& child_main, uvreap::watch& w
   if (pid == 0) run_in_child(child_main);
   *out = pid;
 
-  // Its number was another child's that we still watch: somebody took that one's status, or it would not be free.
+  // Its number was another child's that we still watch: somebody took that one's status, or it would not be
+  // free.
   if (table_.find(pid) != nullptr) {
     pass_.lost(pid, notice::already);
     turn_.due();
@@ -304,7 +308,8 @@ int running::release(pid_t pid) noexcept {
   if (pass_.unclaimed() != nullptr) {
     if (int error = pass_.unclaimed()->leave_alone(pid); error != 0) return error;
   }
-  uvreap::watch gone = remove(pid);  // destroyed when all is in order again: captures are somebody else's code
+  uvreap::watch gone =
+      remove(pid);  // destroyed when all is in order again: captures are somebody else's code
   settle();
   return 0;
 }

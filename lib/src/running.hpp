@@ -1,7 +1,8 @@
 // A reaper from start() to close(): its handles, their callbacks, and what they work on.
 //
-// Hear, collect, tell: a SIGCHLD, a tick of the poller or a hand-over marks a pass due (turn); the pass runs in the
-// check phase. It is shared, so that a callback may close or destroy the reaper: the pass that called it holds on.
+// Hear, collect, tell: a SIGCHLD, a tick of the poller or a hand-over marks a pass due (turn); the pass runs
+// in the check phase. It is shared, so that a callback may close or destroy the reaper: the pass that called
+// it holds on.
 #pragma once
 
 #include <functional>
@@ -30,7 +31,8 @@ class running : public std::enable_shared_from_this<running> {
   // 0, or UV_E*: then what was opened is closed by the destructor.
   [[nodiscard]] int open(uv_loop_t&, const std::shared_ptr<void>& farewell) noexcept;
   void close() noexcept;          // every watch is released
-  void close_in_copy() noexcept;  // after uv_loop_fork: the handles are the copied loop's, the children are not ours
+  void close_in_copy() noexcept;  // after uv_loop_fork: the handles are the copied loop's, the children are
+                                  // not ours
   void leave_to_the_loop() noexcept;  // before it: without a word to libuv
 
   // As the public calls of these names say. watch() leaves what it was given where it fails.
@@ -80,7 +82,7 @@ class running : public std::enable_shared_from_this<running> {
 
   sigchld sigchld_;
   uv_handle<uv_poll_t> index_poll_;  // closed before the index, whose descriptor it polls
-  uv_handle<uv_timer_t> grace_;  // any(): the next unclaimed zombie's ends
+  uv_handle<uv_timer_t> grace_;      // any(): the next unclaimed zombie's ends
   idle_poller poller_;
   turn turn_;
   std::shared_ptr<hand_overs> hand_overs_;

@@ -11,7 +11,8 @@ bool leaves_no_status(const struct ::sigaction& action) noexcept {
 }
 
 bool is_a_function(const struct ::sigaction& action) noexcept {
-  return (action.sa_flags & SA_SIGINFO) != 0 || (action.sa_handler != SIG_IGN && action.sa_handler != SIG_DFL);
+  return (action.sa_flags & SA_SIGINFO) != 0 ||
+         (action.sa_handler != SIG_IGN && action.sa_handler != SIG_DFL);
 }
 
 bool same_handler(const struct ::sigaction& one, const struct ::sigaction& other) noexcept {
@@ -30,10 +31,36 @@ int sigchld::listen() noexcept {
   if (listening_) return 0;
   if (int error = uv_signal_start(handle_.get(), heard_, SIGCHLD); error != 0) return error;
   listening_ = true;
-  // If another libuv handle was there first, libuv installed nothing now, and what stands may be an ignoring one that
-  // somebody set since: then there is no handler to put back, and health() says so.
   sys::sigaction(SIGCHLD, nullptr, &ours_);
+  // If another of its handles was there first, libuv has installed nothing now. In a forked child these are
+  // the parent's, and the handler went with the fork; elsewhere somebody may have set SIGCHLD to be ignored
+  // since.
+  if (!is_a_function(ours_) && learn_handler(*handle_.get()->loop)) repair();
   return 0;
+}
+
+// Which function libuv installs can be seen only where it does so: on a signal that is at its default, for a
+// moment. It is the same for all signals.
+bool sigchld::learn_handler(uv_loop_t& loop) noexcept {
+  struct ::sigaction before {};
+  if (sys::sigaction(SIGURG, nullptr, &before) != 0) return false;
+  if (is_a_function(before) || before.sa_handler == SIG_IGN) return false;  // not ours to disturb
+  uv_handle<uv_signal_t> probe;
+  auto init = [&](uv_signal_t* handle) { return uv_signal_init(&loop, handle); };
+  if (probe.open(init, nullptr, nullptr) != 0) return false;
+  if (uv_signal_start(
+          probe.get(), [](uv_signal_t*, int) {}, SIGURG) != 0)
+    return false;
+  sys::sigaction(SIGURG, nullptr, &ours_);
+  return is_a_function(ours_);
+}
+
+void sigchld::close_in_copy() noexcept {
+  // A signal that was caught before the fork and not dispatched is the parent's to hear; its message is in a
+  // pipe that the copied loop has left. libuv would wait for it for ever, turning, before it closes the
+  // handle (libuv #3483).
+  if (handle_) handle_.get()->dispatched_signals = handle_.get()->caught_signals;
+  handle_.close();
 }
 
 void sigchld::repair() const noexcept {

@@ -8,27 +8,36 @@ namespace uvreap {
 
 std::ostream& operator<<(std::ostream& out, index_kind kind) {
   switch (kind) {
-    case index_kind::automatic: return out << "automatic";
-    case index_kind::ring: return out << "ring";
-    case index_kind::pidfd: return out << "pidfd";
-    case index_kind::peek: return out << "peek";
+    case index_kind::automatic:
+      return out << "automatic";
+    case index_kind::ring:
+      return out << "ring";
+    case index_kind::pidfd:
+      return out << "pidfd";
+    case index_kind::peek:
+      return out << "peek";
   }
   return out << "unknown";
 }
 
 std::ostream& operator<<(std::ostream& out, sigchld_health health) {
   switch (health) {
-    case sigchld_health::healthy: return out << "healthy";
-    case sigchld_health::ignored: return out << "ignored";
-    case sigchld_health::blocked: return out << "blocked";
-    case sigchld_health::unheard: return out << "unheard";
+    case sigchld_health::healthy:
+      return out << "healthy";
+    case sigchld_health::ignored:
+      return out << "ignored";
+    case sigchld_health::blocked:
+      return out << "blocked";
+    case sigchld_health::unheard:
+      return out << "unheard";
   }
   return out << "unknown";
 }
 
 std::ostream& operator<<(std::ostream& out, const statistics& stats) {
-  out << stats.reaped << " reaped, " << stats.lost << " lost, " << stats.recovered << " recovered, " << stats.unclaimed << " unclaimed, "
-      << stats.watched << " watched; " << stats.passes << " passes, longest "
+  out << stats.reaped << " reaped, " << stats.lost << " lost, " << stats.recovered << " recovered, "
+      << stats.unclaimed << " unclaimed, " << stats.watched << " watched; " << stats.passes
+      << " passes, longest "
       << std::chrono::duration_cast<std::chrono::microseconds>(stats.longest_pass).count() << " us, "
       << stats.budget_spent_turns << " over budget; heard by sigchld " << stats.heard_by_sigchld << ", index "
       << stats.heard_by_index << ", poller " << stats.heard_by_poller << " (missed " << stats.missed

@@ -15,7 +15,8 @@
 namespace uvreap::sys {
 namespace {
 
-// struct pidfd_info of <linux/pidfd.h>, as of 6.13, the first version that has it (its size is in the ioctl's number).
+// struct pidfd_info of <linux/pidfd.h>, as of 6.13, the first version that has it (its size is in the ioctl's
+// number).
 struct pidfd_info {
   std::uint64_t mask;
   std::uint64_t cgroup_id;
@@ -97,7 +98,8 @@ int exit_word_of_pidfd(int pidfd, int* word) noexcept {
   pidfd_info info{};
   info.mask = pidfd_info_exit;
   if (::ioctl(pidfd, pidfd_get_info, &info) != 0) return -1;
-  if ((info.mask & pidfd_info_exit) == 0) return errno = ENODATA, -1;  // an older kernel, or it is not reaped yet
+  if ((info.mask & pidfd_info_exit) == 0)
+    return errno = ENODATA, -1;  // an older kernel, or it is not reaped yet
   *word = info.exit_code;
   return 0;
 }
@@ -106,7 +108,9 @@ int sigaction(int signum, const struct ::sigaction* act, struct ::sigaction* old
   return ::sigaction(signum, act, old);
 }
 
-int thread_mask(int how, const sigset_t* set, sigset_t* old) noexcept { return ::pthread_sigmask(how, set, old); }
+int thread_mask(int how, const sigset_t* set, sigset_t* old) noexcept {
+  return ::pthread_sigmask(how, set, old);
+}
 
 int sigpending(sigset_t* set) noexcept { return ::sigpending(set); }
 

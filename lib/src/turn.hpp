@@ -1,8 +1,9 @@
 // Makes the loop run a pass in its next check phase, without sleeping before it.
 //
-// Both handles are needed: with the check alone, a pass that is marked due from a timer, prepare, check or close
-// callback, or before uv_run, sleeps until the next event. uv_idle_t is what keeps the poll from sleeping; it runs on
-// every turn while it is started (microsoft/CCF #1626), so it is stopped as soon as no work is left.
+// Both handles are needed: with the check alone, a pass that is marked due from a timer, prepare, check or
+// close callback, or before uv_run, sleeps until the next event. uv_idle_t is what keeps the poll from
+// sleeping; it runs on every turn while it is started (microsoft/CCF #1626), so it is stopped as soon as no
+// work is left.
 #pragma once
 
 #include <memory>

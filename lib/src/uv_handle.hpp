@@ -1,8 +1,8 @@
-// One owner for each libuv handle. libuv keeps the address until the close callback has run, so the memory is the
-// handle's own: close() cuts its data off, asks libuv to close it, and the close callback frees it.
+// One owner for each libuv handle. libuv keeps the address until the close callback has run, so the memory is
+// the handle's own: close() cuts its data off, asks libuv to close it, and the close callback frees it.
 //
-// A handle holds on to a farewell, something that many handles share: when the last of them is freed, its deleter
-// runs. That is how "libuv has let go of everything" is known without counting.
+// A handle holds on to a farewell, something that many handles share: when the last of them is freed, its
+// deleter runs. That is how "libuv has let go of everything" is known without counting.
 #pragma once
 
 #include <uv.h>
@@ -22,8 +22,8 @@ class uv_handle {
   uv_handle(const uv_handle&) = delete;
   uv_handle& operator=(const uv_handle&) = delete;
 
-  // init is the libuv call that makes the handle (uv_timer_init with its loop bound), taking Handle*. The handle is
-  // unref'd. 0, UV_ENOMEM or what init said; after a failure there is no handle.
+  // init is the libuv call that makes the handle (uv_timer_init with its loop bound), taking Handle*. The
+  // handle is unref'd. 0, UV_ENOMEM or what init said; after a failure there is no handle.
   template <class Init>
   [[nodiscard]] int open(Init init, void* data, std::shared_ptr<void> farewell) noexcept {
     close();
@@ -51,6 +51,7 @@ class uv_handle {
   void leave_to_the_loop() noexcept {
     if (box_ == nullptr) return;
     box_->handle.data = nullptr;
+    uv_unref(reinterpret_cast<uv_handle_t*>(&box_->handle));  // it must not hold that loop for ever
     box_ = nullptr;
   }
 

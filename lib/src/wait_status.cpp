@@ -16,7 +16,8 @@ std::string signal_text(int signum) {
 
 }  // namespace
 
-// The macros answer no to all of these for -1, whose low seven bits are a stop's, and whose next eight are not.
+// The macros answer no to all of these for -1, whose low seven bits are a stop's, and whose next eight are
+// not.
 bool wait_status::exited() const noexcept { return WIFEXITED(raw_); }
 int wait_status::exit_code() const noexcept { return exited() ? WEXITSTATUS(raw_) : -1; }
 bool wait_status::signaled() const noexcept { return WIFSIGNALED(raw_); }

@@ -1,8 +1,8 @@
 // The children that a reaper was given and has not collected: pid to what to do about it.
 //
-// A std::map, since rounds over it (exit_index_peek, pid_round) go by "the next number above", which stays right
-// whatever a callback adds and removes in between, and since its nodes can be made before a fork and bound after it
-// without an allocation. A look-up among 8 000 costs well under a microsecond.
+// A std::map, since rounds over it (exit_index_peek, pid_round) go by "the next number above", which stays
+// right whatever a callback adds and removes in between, and since its nodes can be made before a fork and
+// bound after it without an allocation. A look-up among 8 000 costs well under a microsecond.
 #pragma once
 
 #include <sys/types.h>
@@ -17,8 +17,8 @@
 
 namespace uvreap {
 
-// Who wants to hear of stops and continues. Shared with the changes that are collected and untold, so that those
-// can be muted when the watch goes.
+// Who wants to hear of stops and continues. Shared with the changes that are collected and untold, so that
+// those can be muted when the watch goes.
 struct change_listener {
   std::function<void(const child_change&)> tell;
   bool muted = false;
@@ -27,7 +27,8 @@ struct change_listener {
 struct watch {
   callback tell;  // empty: reserved, or forgotten
   std::shared_ptr<change_listener> changes;
-  std::uint64_t deadline_ms = 0;  // 0: none. After so many, until it is in the table; then by the loop's clock
+  std::uint64_t deadline_ms =
+      0;  // 0: none. After so many, until it is in the table; then by the loop's clock
   std::uint32_t grace_ms = 0;
   bool ref = false;
   bool forgotten = false;

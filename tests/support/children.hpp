@@ -16,14 +16,15 @@ class gate {
   gate(const gate&) = delete;
   gate& operator=(const gate&) = delete;
 
-  void wait() const;               // in the child; returns too when the parent is gone
+  void wait() const;                  // in the child; returns too when the parent is gone
   void open(int children = 1) const;  // in the parent
 
  private:
   int ends_[2];
 };
 
-// fork(2) and nothing else: the child does _exit(body()). Remembered, so that a failed test leaves none behind.
+// fork(2) and nothing else: the child does _exit(body()). Remembered, so that a failed test leaves none
+// behind.
 pid_t make_child(const std::function<int()>& body);
 inline pid_t make_child_exiting(int code) {
   return make_child([code] { return code; });

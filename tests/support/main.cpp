@@ -7,7 +7,8 @@
 #include "children.hpp"
 
 int main(int argc, char** argv) {
-  // Every child of a test dies with its group; under a runner that reads our output we lead one of our own anyway.
+  // Every child of a test dies with its group; under a runner that reads our output we lead one of our own
+  // anyway.
   ::setpgid(0, 0);
   ::signal(SIGALRM, [](int) {
     constexpr char text[] = "\nFAILED: the test hangs\n";

@@ -1,6 +1,6 @@
-// refuse CALL=ERRNO... -- PROGRAM ARGS: runs a program under a kernel that refuses these system calls, by a seccomp
-// filter, as a container's profile or an old kernel would. Exit status 77, which is "skipped", where seccomp itself is
-// refused.
+// refuse CALL=ERRNO... -- PROGRAM ARGS: runs a program under a kernel that refuses these system calls, by a
+// seccomp filter, as a container's profile or an old kernel would. Exit status 77, which is "skipped", where
+// seccomp itself is refused.
 #include <linux/audit.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
@@ -56,7 +56,8 @@ int main(int argc, char** argv) {
   filter.push_back(statement(BPF_RET | BPF_K, SECCOMP_RET_ALLOW));
 
   sock_fprog program{static_cast<unsigned short>(filter.size()), filter.data()};
-  if (::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 || ::prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) != 0) {
+  if (::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 ||
+      ::prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) != 0) {
     std::printf("SKIP: no seccomp filter here: %s\n", std::strerror(errno));
     return 77;
   }

@@ -5,7 +5,6 @@
 
 #include <cstdlib>
 
-
 namespace test {
 namespace {
 
@@ -41,7 +40,8 @@ uvreap::options options_of_this_run() {
 stage::before::before() : descriptors(open_descriptors()) {}
 
 stage::stage(uvreap::options options)
-    : reaper_((uv_loop_init(&loop), std::make_unique<uvreap::reaper>(loop, std::move(options)))), reaper(*reaper_) {
+    : reaper_((uv_loop_init(&loop), std::make_unique<uvreap::reaper>(loop, std::move(options)))),
+      reaper(*reaper_) {
   REQUIRE(reaper.start() == 0);
 }
 
@@ -54,7 +54,8 @@ stage::~stage() {
   uv_run(&loop, UV_RUN_DEFAULT);
   CHECK_MESSAGE(uv_loop_close(&loop) == 0, "a handle is left in the loop");
   clean_up_children();
-  // libuv keeps one pipe for all signals of the process from the first signal handle on: two descriptors, once.
+  // libuv keeps one pipe for all signals of the process from the first signal handle on: two descriptors,
+  // once.
   static int kept_by_libuv = 0;
   int more = open_descriptors() - before_.descriptors;
   if (kept_by_libuv == 0 && more == 2) kept_by_libuv = more, more = 0;

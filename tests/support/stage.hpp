@@ -9,10 +9,9 @@
 //     }                      // checks: no child left, no zombie, no descriptor more than before, loop closes
 //
 // The run's mode comes from the environment, so every test file runs in each of them (tests/meson.build):
-//   UVREAP_TEST_SIGCHLD  always | when_needed | never    never, on the rung peek: the poller alone finds exits
-//   UVREAP_TEST_INDEX    peek | pidfd | ring | automatic
-//   UVREAP_TEST_RUNG     peek | pidfd | ring: what that comes to, where the kernel says no
-//   UVREAP_TEST_DRIVER   default | nowait  nowait: the loop is pumped
+//   UVREAP_TEST_SIGCHLD  always | when_needed | never    never, on the rung peek: the poller alone finds
+//   exits UVREAP_TEST_INDEX    peek | pidfd | ring | automatic UVREAP_TEST_RUNG     peek | pidfd | ring: what
+//   that comes to, where the kernel says no UVREAP_TEST_DRIVER   default | nowait  nowait: the loop is pumped
 #pragma once
 
 #include <uv.h>
@@ -29,8 +28,8 @@
 namespace test {
 
 uvreap::options options_of_this_run();
-bool poller_alone();  // this run has no SIGCHLD
-bool pumped();        // this run pumps the loop
+bool poller_alone();            // this run has no SIGCHLD
+bool pumped();                  // this run pumps the loop
 uvreap::notice usual_notice();  // what says first, in this run, that a watched child ended
 
 class stage {

@@ -1,5 +1,5 @@
-// What children were about to end with, by their own word: a told status is compared with it, and cannot merely look
-// plausible.
+// What children were about to end with, by their own word: a told status is compared with it, and cannot
+// merely look plausible.
 #pragma once
 
 namespace test {

@@ -26,8 +26,9 @@ enum class notice {
 
 struct UVREAP_API child_exit {
   pid_t pid = 0;
-  bool lost = false;       // somebody else took the status: status and usage are empty
-  bool recovered = false;  // taken by somebody else, but the kernel still told it: status is true, usage empty
+  bool lost = false;  // somebody else took the status: status and usage are empty
+  bool recovered =
+      false;  // taken by somebody else, but the kernel still told it: status is true, usage empty
   bool timed_out = false;  // it was ended by its deadline
   wait_status status{};
   resource_usage usage{};

@@ -1,11 +1,13 @@
-// fork(2) for a program that has an event loop: the child starts with nothing of the parent's signal handling.
+// fork(2) for a program that has an event loop: the child starts with nothing of the parent's signal
+// handling.
 //
 //     pid_t pid;
 //     if (int error = uvreap::fork(&pid)) return error;
 //     if (pid == 0) { do_work(); _exit(0); }
 //     reaper.watch(pid, on_exit);
 //
-// Needs no reaper. All signals are blocked around the fork, so no handler of the parent's ever runs in the child.
+// Needs no reaper. All signals are blocked around the fork, so no handler of the parent's ever runs in the
+// child.
 #pragma once
 
 #include <sys/types.h>
@@ -14,8 +16,8 @@
 
 namespace uvreap {
 
-// Returns twice, like fork(2): 0 with *out == 0 in the child and the child's pid in the parent, memory copied.
-// On failure (UV_EAGAIN, UV_ENOMEM) there is no child, and *out is untouched. Any thread may call it.
+// Returns twice, like fork(2): 0 with *out == 0 in the child and the child's pid in the parent, memory
+// copied. On failure (UV_EAGAIN, UV_ENOMEM) there is no child, and *out is untouched. Any thread may call it.
 //
 // In the child: handlers that are functions become SIG_DFL; ignored signals stay ignored, except SIGPIPE and
 // SIGCHLD, which become SIG_DFL too; the signal mask is the caller's.

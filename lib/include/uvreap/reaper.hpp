@@ -11,19 +11,20 @@
 // pass waits for our own children by number, with WNOHANG, under a budget. Tell: the callbacks run one poll
 // later, so what a child wrote before it ended has been read by then (but a grandchild may hold the pipe).
 //
-// The caller promises: every call but post_watch() comes from the loop's thread (asserted, in every build); the
-// loop outlives the reaper and runs once more after close() or destruction, so that libuv lets go of its
-// handles; nobody else waits for a watched child (if somebody does, the exit is told as lost). A loop may move
-// to another thread: the reaper follows with the first turn there, or when the old thread has ended.
+// The caller promises: every call but post_watch() comes from the loop's thread (asserted, in every build);
+// the loop outlives the reaper and runs once more after close() or destruction, so that libuv lets go of its
+// handles; nobody else waits for a watched child (if somebody does, the exit is told as lost). A loop may
+// move to another thread: the reaper follows with the first turn there, or when the old thread has ended.
 //
 // Errors are libuv's: 0 or UV_E*, and a call that failed changed nothing. Every call that returns int answers
-// UV_EINVAL before start() and after close(), and UV_EPERM in a forked copy. How a child ended is never an error.
+// UV_EINVAL before start() and after close(), and UV_EPERM in a forked copy. How a child ended is never an
+// error.
 //
 // Callbacks run on the loop's thread, never inside the call that registered them, and may call anything here,
 // closing or destroying the reaper included. They must not throw: std::terminate ends the program.
 //
-// WARNING: libuv's SIGCHLD handle replaces a handler that was there, does not chain it and does not put it back;
-// sigchld_use::never leaves it alone.
+// WARNING: libuv's SIGCHLD handle replaces a handler that was there, does not chain it and does not put it
+// back; sigchld_use::never leaves it alone.
 #pragma once
 
 #include <uv.h>
@@ -51,18 +52,17 @@ enum class sigchld_use {
 };
 
 struct UVREAP_API options {
-  // watched(): the children it was given. any(): every child and orphan of this process; for PID 1 and subreapers, one
-  // reaper in the process. Others are UV_EINVAL.
-  // WARNING: any() takes children that other code waits for, if that code is slow. On the main thread only other code
-  // of that thread is in question, and it has unclaimed_grace; children of other threads are not seen. On any other
-  // thread the grace is all that protects them. So run it on the main thread, and name what is not to be taken by
-  // leave_alone().
+  // watched(): the children it was given. any(): every child and orphan of this process; for PID 1 and
+  // subreapers, one reaper in the process. Others are UV_EINVAL. WARNING: any() takes children that other
+  // code waits for, if that code is slow. On the main thread only other code of that thread is in question,
+  // and it has unclaimed_grace; children of other threads are not seen. On any other thread the grace is all
+  // that protects them. So run it on the main thread, and name what is not to be taken by leave_alone().
   scope children = scope::watched();
   index_kind index = index_kind::automatic;
   sigchld_use sigchld = sigchld_use::always;
 
-  // What one loop turn spends at most on collecting: children (looked at or told; at least 1), and CPU time of
-  // the loop's thread, without your callbacks (at least 1 us). The rest is carried into the next turn.
+  // What one loop turn spends at most on collecting: children (looked at or told; at least 1), and CPU time
+  // of the loop's thread, without your callbacks (at least 1 us). The rest is carried into the next turn.
   int budget = 64;
   std::chrono::microseconds budget_time{500};
 
@@ -75,8 +75,8 @@ struct UVREAP_API options {
   // any(): called once for each child that was reaped and that nobody watched. Empty: they are only reaped.
   callback on_unclaimed{};
 
-  // any(): how long an unclaimed zombie is left to a rightful owner; told at the latest 100 ms after that. 0: none is
-  // waited for. Negative: UV_EINVAL.
+  // any(): how long an unclaimed zombie is left to a rightful owner; told at the latest 100 ms after that. 0:
+  // none is waited for. Negative: UV_EINVAL.
   std::chrono::milliseconds unclaimed_grace{100};
 };
 
@@ -88,9 +88,9 @@ struct UVREAP_API watch_options {
   // Called for each stop and continue that the kernel still knew when we looked. Empty: they are ignored.
   std::function<void(const child_change&)> on_change{};
 
-  // Ends the child as terminate(pid, grace) does if it has not ended this long after watch(), and marks its exit
-  // timed_out. 0: no deadline. grace: at most 49 days count. Negative: UV_EINVAL. Forgetting the child forgets its
-  // deadline.
+  // Ends the child as terminate(pid, grace) does if it has not ended this long after watch(), and marks its
+  // exit timed_out. 0: no deadline. grace: at most 49 days count. Negative: UV_EINVAL. Forgetting the child
+  // forgets its deadline.
   std::chrono::milliseconds timeout{0};
   std::chrono::milliseconds grace{5000};
 };
@@ -102,13 +102,14 @@ class UVREAP_API reaper {
   reaper(const reaper&) = delete;
   reaper& operator=(const reaper&) = delete;
 
-  // UV_EALREADY: it runs. UV_EBUSY: another reaper of this process has any(). UV_EINVAL: options, or sigchld_use::never while SIGCHLD is ignored. UV_ENOTSUP: that
-  // index is not to be had. UV_EMFILE, UV_ENOMEM: try again later. After close() it begins anew.
+  // UV_EALREADY: it runs. UV_EBUSY: another reaper of this process has any(). UV_EINVAL: options, or
+  // sigchld_use::never while SIGCHLD is ignored. UV_ENOTSUP: that index is not to be had. UV_EMFILE,
+  // UV_ENOMEM: try again later. After close() it begins anew.
   [[nodiscard]] int start();
 
-  // Releases every watch (the children stay yours, zombies too), drops what is collected and untold. done runs
-  // in a later turn, when libuv has let go of every handle. Closing again, or before start(), is 0 and calls
-  // done too.
+  // Releases every watch (the children stay yours, zombies too), drops what is collected and untold. done
+  // runs in a later turn, when libuv has let go of every handle. Closing again, or before start(), is 0 and
+  // calls done too.
   int close(std::function<void()> done = {});
 
   // One callback when the child ends, or in the next turn if it ended long ago. The callback's captures live
@@ -124,15 +125,16 @@ class UVREAP_API reaper {
   [[nodiscard]] int watch_pidfd(int pidfd, callback);
   [[nodiscard]] int watch_pidfd(int pidfd, watch_options, callback);
 
-  // No callback, and the child is yours to wait for (in any(): left alone). UV_EALREADY: its status is taken already, and the
-  // callback still comes. UV_ESRCH: not watched here.
+  // No callback, and the child is yours to wait for (in any(): left alone). UV_EALREADY: its status is taken
+  // already, and the callback still comes. UV_ESRCH: not watched here.
   [[nodiscard]] int release(pid_t);
 
-  // No callback, still reaped. If it is collected already, its telling is dropped. UV_ESRCH: not watched here.
+  // No callback, still reaped. If it is collected already, its telling is dropped. UV_ESRCH: not watched
+  // here.
   [[nodiscard]] int forget(pid_t);
 
-  // any(): this child is somebody else's to wait for. Ends when wait says that it is gone, or by watch(). UV_ESRCH: no
-  // child of ours. UV_EEXIST: watched here. UV_EINVAL: pid <= 0, or not any().
+  // any(): this child is somebody else's to wait for. Ends when wait says that it is gone, or by watch().
+  // UV_ESRCH: no child of ours. UV_EEXIST: watched here. UV_EINVAL: pid <= 0, or not any().
   [[nodiscard]] int leave_alone(pid_t);
 
   // Proven ours before the signal goes, so no recycled pid is hit: UV_ESRCH if it is collected, or taken by
@@ -141,12 +143,12 @@ class UVREAP_API reaper {
   // and the signal are two calls by number.
   [[nodiscard]] int kill(pid_t, int signum);
 
-  // SIGTERM and SIGCONT now, SIGKILL when the grace is over and it has not ended; grace 0: SIGKILL in the next turn.
-  // If the child leads a process group, the whole group, survivors of the leader too, and nobody else. The child's exit
-  // is told when it happens. It holds the loop until it is done: the child has ended, its group is empty (asked every
-  // 20 ms), or SIGKILL was sent; release() and close() stop it. UV_EALREADY: it is under way, as it was. UV_ESRCH,
-  // UV_EINVAL: as kill(), and a negative grace.
-  // On kernels before 6.9 the leader of a group stays a zombie until the grace is over.
+  // SIGTERM and SIGCONT now, SIGKILL when the grace is over and it has not ended; grace 0: SIGKILL in the
+  // next turn. If the child leads a process group, the whole group, survivors of the leader too, and nobody
+  // else. The child's exit is told when it happens. It holds the loop until it is done: the child has ended,
+  // its group is empty (asked every 20 ms), or SIGKILL was sent; release() and close() stop it. UV_EALREADY:
+  // it is under way, as it was. UV_ESRCH, UV_EINVAL: as kill(), and a negative grace. On kernels before 6.9
+  // the leader of a group stays a zombie until the grace is over.
   [[nodiscard]] int terminate(pid_t, std::chrono::milliseconds grace);
 
   // Reserves, forks (as uvreap::fork does) and watches: an exit right after the fork is not missed. The child
@@ -155,9 +157,9 @@ class UVREAP_API reaper {
   [[nodiscard]] int fork(pid_t* out, std::function<int()> child_main, callback);
   [[nodiscard]] int fork(pid_t* out, std::function<int()> child_main, watch_options, callback);
 
-  // watch(), from any thread, while the reaper exists. The hand-over itself never holds the loop; once taken it
-  // is a watch like others. A pid that cannot be watched is told as lost. Dropped when the reaper is closed.
-  // Throws std::bad_alloc, with nothing handed over.
+  // watch(), from any thread, while the reaper exists. The hand-over itself never holds the loop; once taken
+  // it is a watch like others. A pid that cannot be watched is told as lost. Dropped when the reaper is
+  // closed. Throws std::bad_alloc, with nothing handed over.
   void post_watch(pid_t, callback);
 
   // To be awaited: the exit as the result of co_await. See awaitable.hpp.

@@ -2,9 +2,9 @@
 //
 //     std::cout << exit.usage.user_time.count() << " us, " << exit.usage.max_rss_bytes << " bytes\n";
 //
-// It includes what the child itself had waited for (its own reaped children), and nothing of those it had not.
-// WARNING: on Linux max_rss_bytes is at least what the parent had resident when it forked, since the copy
-// counts until exec (exec keeps the mark): a small child of a big server looks big.
+// It includes what the child itself had waited for (its own reaped children), and nothing of those it had
+// not. WARNING: on Linux max_rss_bytes is at least what the parent had resident when it forked, since the
+// copy counts until exec (exec keeps the mark): a small child of a big server looks big.
 #pragma once
 
 #include <chrono>

@@ -33,7 +33,8 @@ struct UVREAP_API statistics {
   std::uint64_t unclaimed = 0;
 
   std::uint64_t passes = 0;
-  std::uint64_t budget_spent_turns = 0;      // passes that left work for the next turn since their budget was spent
+  std::uint64_t budget_spent_turns =
+      0;  // passes that left work for the next turn since their budget was spent
   std::chrono::nanoseconds longest_pass{0};  // thread CPU, without the callbacks
 
   std::uint64_t heard_by_sigchld = 0;
@@ -51,8 +52,8 @@ struct UVREAP_API statistics {
 
   std::uint64_t recovered = 0;  // lost, but for the kernel's memory: told with their true status
 
-  // any() without /proc/self/task/TID/children: unclaimed zombies are taken one after another, each after its grace,
-  // and one that is left alone hides those behind it.
+  // any() without /proc/self/task/TID/children: unclaimed zombies are taken one after another, each after its
+  // grace, and one that is left alone hides those behind it.
   bool unclaimed_one_by_one = false;
 
   friend bool operator==(const statistics&, const statistics&) noexcept = default;

@@ -5,8 +5,8 @@
 //     else if (result.pid == 0) ...         // it lives
 //     else std::cout << result.status << ' ' << result.usage << '\n';
 //
-// Any thread may call it. WARNING: any() takes children that other code waits for (system, popen, uv_spawn and
-// other reapers among them); in a program that has a reaper, wait for one child or a group of your own.
+// Any thread may call it. WARNING: any() takes children that other code waits for (system, popen, uv_spawn
+// and other reapers among them); in a program that has a reaper, wait for one child or a group of your own.
 #pragma once
 
 #include <sys/types.h>
