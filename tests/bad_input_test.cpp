@@ -237,8 +237,12 @@ TEST_CASE("a descriptor that is no pidfd of a child of ours is answered with its
   CHECK(stage.reaper.watch_pidfd(file, not_to_be_told) == UV_EBADF);
 
   family family;
-  int grandchild = pidfd_of(family.grandchild);
   int ourselves = pidfd_of(::getpid());
+  if (ourselves < 0) {
+    MESSAGE("SKIP: the kernel gives no pidfd in this mode");
+    return;
+  }
+  int grandchild = pidfd_of(family.grandchild);
   CHECK(stage.reaper.watch_pidfd(grandchild, not_to_be_told) == UV_ESRCH);
   CHECK(stage.reaper.watch_pidfd(ourselves, not_to_be_told) == UV_ESRCH);
   ::close(grandchild);

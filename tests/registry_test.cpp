@@ -51,7 +51,7 @@ TEST_CASE("what no child can have as its number is never claimed") {
 
 TEST_CASE("a newborn is claimed whoever had its number") {
   REQUIRE(all().claim(5001, owner));
-  all().claim_newborn(5001);
+  all().claim_newborn(5001, owner);
   CHECK_FALSE(all().claim(5001, owner));
   all().drop(5001);
 }

@@ -18,9 +18,16 @@ std::string mode(const char* name) {
 bool poller_alone() { return mode("UVREAP_TEST_SIGCHLD") == "never"; }
 bool pumped() { return mode("UVREAP_TEST_DRIVER") == "nowait"; }
 
+bool pidfds_are_refused() { return mode("UVREAP_TEST_INDEX") == "automatic" && !names_exits(); }
+
+bool names_exits() { return mode("UVREAP_TEST_RUNG") == "ring" || mode("UVREAP_TEST_RUNG") == "pidfd"; }
+
+bool hears_sigchld() {
+  return !poller_alone() && !(names_exits() && mode("UVREAP_TEST_SIGCHLD") == "when_needed");
+}
+
 uvreap::notice usual_notice() {
-  std::string rung = mode("UVREAP_TEST_RUNG");
-  if (rung == "ring" || rung == "pidfd") return uvreap::notice::index;
+  if (names_exits()) return uvreap::notice::index;
   return poller_alone() ? uvreap::notice::poller : uvreap::notice::sigchld;
 }
 
