@@ -209,6 +209,7 @@ void schedule::watch_the_gone() {
            !rig_.kernel.exists(any.pid) && !rig_.ready.has(any.pid);
   });
   if (one == nullptr) return;
+  if (faulty_) rig_.kernel.plan_nothing();  // a look that fails cannot say that there is none
   bool known = std::any_of(children_.begin(), children_.end(),
                            [one](const child& any) { return any.pid == one->pid && any.held != nullptr; });
   if (!known)
