@@ -144,8 +144,8 @@ int spawn_sound(pid_t* out, const command& what) {
   if (int error = actions.fill(what, stdio); error != 0) return error;
   if (int error = attributes.fill(what); error != 0) return error;
 
-  // On failure the C library has waited for its own child already, so no zombie is left. What it then wrote to
-  // the pid is left open by POSIX, so not to where the caller sees it.
+  // On failure the C library has waited for its own child already, so no zombie is left. What it then wrote
+  // to the pid is left open by POSIX, so not to where the caller sees it.
   pid_t pid = 0;
   const char* program = what.program.empty() ? argv[0] : what.program.c_str();
   if (int error = ::posix_spawnp(&pid, program, actions.get(), attributes.get(), argv.data(), env.get());
