@@ -179,6 +179,21 @@ int reaper::fork(pid_t* out, std::function<int()> child_main, watch_options opti
   return UV_ENOMEM;
 }
 
+int reaper::spawn(pid_t* out, const command& what, callback told) {
+  return spawn(out, what, {}, std::move(told));
+}
+
+int reaper::spawn(pid_t* out, const command& what, watch_options options, callback told) try {
+  std::shared_ptr<running> now;
+  if (int error = impl_->enter(now); error != 0) return error;
+  assert(out != nullptr);
+  if (int error = check(options); error != 0) return error;
+  uvreap::watch wanted(std::move(options), std::move(told));
+  return now->spawn(out, what, wanted);
+} catch (const std::bad_alloc&) {
+  return UV_ENOMEM;
+}
+
 int reaper::release(pid_t pid) {
   std::shared_ptr<running> now;
   int error = impl_->enter(now);

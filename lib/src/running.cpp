@@ -7,6 +7,7 @@
 
 #include "proof.hpp"
 #include "uvreap/fork.hpp"
+#include "uvreap/spawn.hpp"
 
 namespace uvreap {
 namespace {
@@ -280,13 +281,14 @@ int running::take_back(pid_t pid, uvreap::watch& there, uvreap::watch& with) noe
   return 0;
 }
 
-int running::fork(pid_t* out, std::function<int()>& child_main, uvreap::watch& wanted) {
-  // Everything that can fail comes before the fork: there is never a child that cannot be watched.
+// make(&pid) makes the child, or fails and there is none; it may throw std::bad_alloc before it did.
+template <class Make>
+int running::make_child(pid_t* out, uvreap::watch& wanted, Make make) {
+  // Everything that can fail comes before the child: there is never one that cannot be watched.
   if (!make_room()) return UV_ENOMEM;
   auto reserved = watch_table::reserve(wanted);
   pid_t pid = 0;
-  if (int error = uvreap::fork(&pid); error != 0) return error;
-  if (pid == 0) run_in_child(child_main);
+  if (int error = make(&pid); error != 0) return error;
   *out = pid;
 
   // Its number was another child's that we still watch: somebody took that one's status, or it would not be
@@ -299,6 +301,18 @@ int running::fork(pid_t* out, std::function<int()>& child_main, uvreap::watch& w
   add(std::move(reserved), pid);
   settle();
   return 0;
+}
+
+int running::fork(pid_t* out, std::function<int()>& child_main, uvreap::watch& wanted) {
+  return make_child(out, wanted, [&](pid_t* pid) {
+    int error = uvreap::fork(pid);
+    if (error == 0 && *pid == 0) run_in_child(child_main);
+    return error;
+  });
+}
+
+int running::spawn(pid_t* out, const command& what, uvreap::watch& wanted) {
+  return make_child(out, wanted, [&](pid_t* pid) { return uvreap::spawn(pid, what); });
 }
 
 int running::release(pid_t pid) noexcept {

@@ -38,6 +38,7 @@ class running : public std::enable_shared_from_this<running> {
   // As the public calls of these names say. watch() leaves what it was given where it fails.
   [[nodiscard]] int watch(pid_t, uvreap::watch&) noexcept;
   [[nodiscard]] int fork(pid_t* out, std::function<int()>& child_main, uvreap::watch&);
+  [[nodiscard]] int spawn(pid_t* out, const command&, uvreap::watch&);
   [[nodiscard]] int release(pid_t) noexcept;
   [[nodiscard]] int forget(pid_t, const which_watch&) noexcept;
   [[nodiscard]] int leave_alone(pid_t) noexcept;
@@ -58,6 +59,8 @@ class running : public std::enable_shared_from_this<running> {
   void on_grace() noexcept;
 
   [[nodiscard]] int take_back(pid_t, uvreap::watch& there, uvreap::watch& with) noexcept;
+  template <class Make>
+  [[nodiscard]] int make_child(pid_t* out, uvreap::watch&, Make);
   [[nodiscard]] bool make_room() noexcept;
   void add(watch_table::place, pid_t) noexcept;
   uvreap::watch remove(pid_t) noexcept;

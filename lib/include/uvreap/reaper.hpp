@@ -36,6 +36,7 @@
 
 #include "uvreap/awaitable.hpp"
 #include "uvreap/child_exit.hpp"
+#include "uvreap/command.hpp"
 #include "uvreap/export.hpp"
 #include "uvreap/statistics.hpp"
 #include "uvreap/wait4.hpp"
@@ -156,6 +157,11 @@ class UVREAP_API reaper {
   // is no child, and *out is untouched. *out is set before this returns.
   [[nodiscard]] int fork(pid_t* out, std::function<int()> child_main, callback);
   [[nodiscard]] int fork(pid_t* out, std::function<int()> child_main, watch_options, callback);
+
+  // Reserves, spawns (as uvreap::spawn does) and watches: the same for a program. Errors of spawn, the exec's
+  // among them; then there is no child, and *out and our ends of the command's pipes are untouched.
+  [[nodiscard]] int spawn(pid_t* out, const command&, callback);
+  [[nodiscard]] int spawn(pid_t* out, const command&, watch_options, callback);
 
   // watch(), from any thread, while the reaper exists. The hand-over itself never holds the loop; once taken
   // it is a watch like others. A pid that cannot be watched is told as lost. Dropped when the reaper is

@@ -1,0 +1,127 @@
+// What a child is to run, and with what around it: the argument of spawn().
+//
+//     int from_child = -1;
+//     uvreap::command list{.argv = {"ls", "-l"}, .cwd = "/tmp", .output = uvreap::stdio::pipe(&from_child)};
+//     list.env.set["LANG"] = "C";
+//     pid_t pid = 0;
+//     int error = reaper.spawn(&pid, list, [](const uvreap::child_exit& exit) { std::cout << exit << '\n';
+//     });
+//
+// Plain data: nothing is looked at, opened or made before spawn(), which leaves it as it was, so one command
+// may be spawned many times. Descriptors given to it stay the caller's.
+//
+// What posix_spawn cannot do is left out: resource limits, user and group ids, no_new_privs, the parent-death
+// signal, umask. Programs do it on the way to the command, with its pid and at the cost of one more exec:
+//
+//     {"prlimit", "--nofile=64", "--cpu=10", "make"}                                     // limits
+//     {"setpriv", "--reuid=1000", "--regid=1000", "--clear-groups", "make"}              // ids
+//     {"setpriv", "--no-new-privs", "--pdeathsig=TERM", "make"}
+//     {"sh", "-c", "umask 077; exec \"$@\"", "sh", "make"}
+//
+// There an exec that fails is no error of spawn(): the child exits with 127 or 126.
+#pragma once
+
+#include <sys/types.h>
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "uvreap/export.hpp"
+
+namespace uvreap {
+
+// One of a child's three standard descriptors. The child always gets it without close-on-exec.
+class UVREAP_API stdio {
+ public:
+  stdio() noexcept = default;  // inherit()
+
+  // Ours of that number; closed here, it is closed there.
+  [[nodiscard]] static stdio inherit() noexcept { return {}; }
+
+  [[nodiscard]] static stdio null();  // /dev/null
+
+  // A copy of this descriptor, which stays the caller's; 0 to 2 may be given too, crosswise as well. Negative
+  // or closed: UV_EBADF.
+  [[nodiscard]] static stdio descriptor(int) noexcept;
+
+  // Opened by the child: flags and mode are those of open(2), the path is relative to our working directory,
+  // not to command::cwd. The errors of open come back from spawn().
+  //
+  // WARNING: opening a FIFO that has nobody at its other end holds the calling thread until somebody comes;
+  // O_RDWR does not.
+  [[nodiscard]] static stdio file(std::string path, int flags, mode_t mode = 0666);
+
+  // A new pipe. spawn() writes our end to *our_end when the child is there (the writing end of an input, the
+  // reading end of an output): the caller's to close, non-blocking, close-on-exec, above 2, and so ready for
+  // uv_pipe_open. On failure *our_end is untouched. Null is asserted; it must live until spawn() has
+  // returned.
+  //
+  // WARNING: writing to a child that has closed its input raises SIGPIPE; ignore that signal, as libuv does
+  // not.
+  [[nodiscard]] static stdio pipe(int* our_end);
+
+  // For error_output only (elsewhere UV_EINVAL): whatever output is, as 2>&1 does.
+  [[nodiscard]] static stdio same_as_output() noexcept;
+
+  friend bool operator==(const stdio&, const stdio&) = default;
+
+ private:
+  friend class child_stdio;
+  enum class kind { inherit, descriptor, file, pipe, same_as_output };
+
+  kind what_ = kind::inherit;
+  int descriptor_ = -1;
+  int flags_ = 0;
+  mode_t mode_ = 0;
+  std::string path_;
+  int* our_end_ = nullptr;
+};
+
+// Names must be neither empty nor hold '='.
+struct UVREAP_API environment {
+  bool inherit = true;  // begin with ours, as it is when spawn() is called; false: with nothing
+  std::map<std::string, std::string> set;  // added, or in place of ours
+  std::vector<std::string> unset;  // ours that the child does not get; those in set it gets nevertheless
+
+  friend bool operator==(const environment&, const environment&) = default;
+};
+
+enum class process_group {
+  inherited,
+  created,  // the child leads a group of its own, which terminate() then ends as a whole
+  session,  // the child leads a session of its own, and so a group, without a controlling terminal
+};
+
+enum class child_signals {
+  reset,      // an empty mask, every signal by default
+  inherited,  // our thread's mask, and what we ignore stays ignored; handlers end with the exec in any case
+};
+
+// Every string may be as long as the kernel takes it (UV_E2BIG beyond), and none may hold a NUL (UV_EINVAL).
+struct UVREAP_API command {
+  std::vector<std::string> argv;  // at least the program; empty: UV_EINVAL
+
+  // What is executed under the name argv[0]; empty: argv[0]. Without a slash it is looked for in our own
+  // PATH, whatever env says, as execvp does; with one it is relative to cwd. Unlike execvp: a script without
+  // #! is ENOEXEC.
+  std::string program{};
+
+  environment env{};
+  std::string cwd{};  // empty: ours
+
+  stdio input{};
+  stdio output{};
+  stdio error_output{};
+
+  process_group group = process_group::inherited;
+  child_signals signals = child_signals::reset;
+
+  // Descriptors above 2: false: the child gets none, wherever they came from. true: it gets those without
+  // close-on-exec.
+  bool keep_descriptors = false;
+
+  friend bool operator==(const command&, const command&) = default;
+};
+
+}  // namespace uvreap
