@@ -163,7 +163,7 @@ TEST_CASE("on a terminal a status line comes and goes, and Ctrl-C leaves nothing
   demo.press('\003');
   CHECK(demo.end() == 130);
   CHECK(demo.processes() == 0);
-  CHECK(demo.count("child process done: ") == 3);
+  CHECK(demo.count("killed by signal 15 (SIGTERM)") == 3);  // by the demo, not by the terminal
   // Every status but the first is preceded, and every line after one, by taking the last one off the screen.
   CHECK(demo.count("\r\033[K") == demo.count("children left"));
   CHECK(demo.count("SIGINT: ending ") == 1);
@@ -217,20 +217,20 @@ TEST_CASE("a stdout that cannot be written to is an error, and leaves nothing be
 
 TEST_CASE("a reader that does not read holds neither the loop nor the end of the children") {
   test::clean_floor floor;
-  demo demo({"--json", "--children", "300", "--seconds", "600"}, where::small_pipe);
-  // A write that blocked would stop the forking at the hundredth or so.
-  CHECK(demo.has_processes(301));
+  demo demo({"--json", "--children", "120", "--seconds", "600"}, where::small_pipe);
+  // A write that blocked would stop the forking at the ninetieth or so.
+  CHECK(demo.has_processes(121));
   demo.send(SIGTERM);
   CHECK(demo.has_processes(1));
   CHECK(demo.end() == 143);
-  CHECK(demo.events("fork").size() == 300);
-  CHECK(demo.events("end").size() == 300);
+  CHECK(demo.events("fork").size() == 120);
+  CHECK(demo.events("end").size() == 120);
 }
 
 TEST_CASE("when its children are gone, a demo that cannot say so dies of the next signal") {
   test::clean_floor floor;
-  demo demo({"--json", "--children", "300", "--seconds", "600"}, where::small_pipe);
-  CHECK(demo.has_processes(301));
+  demo demo({"--json", "--children", "120", "--seconds", "600"}, where::small_pipe);
+  CHECK(demo.has_processes(121));
   demo.send(SIGTERM);
   CHECK(demo.has_processes(1));
   bool has_ended = false;

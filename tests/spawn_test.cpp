@@ -173,7 +173,7 @@ TEST_CASE("a command that leads a group is ended with all of it") {
   family.group = uvreap::process_group::created;
   family.output = stdio::pipe(&from_child);
   living_child child(stage, family);
-  REQUIRE(stage.reaper.terminate(child.pid, std::chrono::minutes(1)) == 0);
+  REQUIRE(stage.reaper.terminate(child.pid, std::chrono::seconds(2)) == 0);
   stage.run_until([&] { return !child.told.empty(); });
   CHECK(test::comes_to_its_end(from_child));
   CHECK(child.told[0].status.term_signal() == SIGTERM);

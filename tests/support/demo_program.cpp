@@ -165,7 +165,7 @@ int demo_program::processes() const {
 bool demo_program::has_processes(int count) const {
   while (processes() != count) {
     if (steady_clock::now() > deadline_) return false;
-    ::usleep(5'000);
+    ::usleep(20'000);
   }
   return true;
 }

@@ -58,7 +58,7 @@ class demo_program {
   int error_ = -1;
   bool has_ended_ = false;
   std::chrono::steady_clock::time_point deadline_ =
-      std::chrono::steady_clock::now() + std::chrono::seconds(60);
+      std::chrono::steady_clock::now() + std::chrono::seconds(100);
 };
 
 }  // namespace test
