@@ -5,6 +5,7 @@
 #include <poll.h>
 #include <pty.h>
 #include <signal.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -26,6 +27,7 @@ struct place {
 };
 
 void take_place(const place& at) {
+  ::prctl(PR_SET_PDEATHSIG, SIGTERM);  // a test that is killed takes the demo with it, and that its children
   if (at.out != where::terminal) ::setpgid(0, 0);
   if (at.out == where::pipe || at.out == where::small_pipe) ::dup2(at.out_end, STDOUT_FILENO);
   if (at.out == where::closed) ::close(STDOUT_FILENO);
