@@ -137,6 +137,8 @@ void demo::fork_one() {
   auto share = std::chrono::duration<double>(settings_.seconds * (forked_ + 1) / settings_.children);
   auto sleep = std::chrono::duration_cast<nanoseconds>(share);
   auto child_main = [sleep] {
+    // A terminal sends Ctrl-C to the children too: they could all be gone before we heard of it.
+    ::signal(SIGINT, SIG_IGN);
     std::this_thread::sleep_for(sleep);
     return 0;
   };

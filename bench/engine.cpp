@@ -1,0 +1,18 @@
+#include "engine.hpp"
+
+namespace bench {
+
+const std::vector<engine_entry>& engine_catalogue() {
+  static const std::vector<engine_entry> all = [] {
+    std::vector<engine_entry> gathered;
+    for (auto* entries :
+         {floor_entries, uvreap_entries, uv_spawn_entries, libev_entries, glib_entries, sd_event_entries,
+          wait_any_loop_entries, poll_per_pidfd_entries, wait_each_entries}) {
+      for (auto& entry : entries()) gathered.push_back(std::move(entry));
+    }
+    return gathered;
+  }();
+  return all;
+}
+
+}  // namespace bench

@@ -1,0 +1,58 @@
+// uvreap itself: each kind of exit index, with SIGCHLD always and when needed.
+#include <uvreap/reaper.hpp>
+
+#include "build_facts.hpp"
+#include "uv_engine.hpp"
+
+namespace bench {
+namespace {
+
+class uvreap_engine : public uv_engine {
+ public:
+  uvreap_engine(engine_setting setting, uvreap::index_kind index, uvreap::sigchld_use sigchld)
+      : uv_engine(std::move(setting)), reaper_(loop_, {.index = index, .sigchld = sigchld}) {}
+
+  std::string start() override {
+    int error = reaper_.start();
+    if (error == 0) return {};
+    return std::string("this index is not to be had here: ") + uv_err_name(error);
+  }
+
+  void watch(pid_t pid, int slot) override {
+    must(reaper_.watch(pid, [this, slot](const uvreap::child_exit&) { told(slot); }), "reaper.watch");
+  }
+
+  std::vector<own_figure> own_figures() const override {
+    auto stats = reaper_.stats();
+    return {
+        {"longest_pass", "us", static_cast<double>(stats.longest_pass.count()) / 1000},
+        {"indexed", "children", static_cast<double>(stats.indexed)},
+        {"lost", "children", static_cast<double>(stats.lost)},
+        {"missed", "children", static_cast<double>(stats.missed)},
+    };
+  }
+
+ private:
+  uvreap::reaper reaper_;
+};
+
+engine_entry entry(const char* name, uvreap::index_kind index, uvreap::sigchld_use sigchld) {
+  bool when_needed = sigchld == uvreap::sigchld_use::when_needed;
+  return {.name = std::string(name) + (when_needed ? "-when-needed" : ""),
+          .version = std::string("uvreap ") + UVREAP_VERSION + ", " + uv_version(),
+          .make = maker<uvreap_engine>(index, sigchld)};
+}
+
+}  // namespace
+
+std::vector<engine_entry> uvreap_entries() {
+  std::vector<engine_entry> all;
+  for (auto sigchld : {uvreap::sigchld_use::always, uvreap::sigchld_use::when_needed}) {
+    all.push_back(entry("uvreap-ring", uvreap::index_kind::ring, sigchld));
+    all.push_back(entry("uvreap-pidfd", uvreap::index_kind::pidfd, sigchld));
+    all.push_back(entry("uvreap-peek", uvreap::index_kind::peek, sigchld));
+  }
+  return all;
+}
+
+}  // namespace bench

@@ -1,0 +1,44 @@
+// One figure of one round, flat: what the JSON file is a list of.
+//
+// The head of a report (machine, kernel, options) and what was skipped are records too, with text for a
+// value: scenario "head", and metric "skipped" or "failed".
+#pragma once
+
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "figures.hpp"
+
+namespace bench {
+
+struct record {
+  std::string scenario;
+  std::string engine;
+  std::string version;
+  int live = 0;
+  std::string metric;
+  std::string unit;
+  nlohmann::json value;
+  int round = 0;
+};
+using records = std::vector<record>;
+
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(record, scenario, engine, version, live, metric, unit, value, round)
+
+records read_records(const std::string& path);  // throws std::runtime_error with the file's name
+void write_records(const records&, const std::string& path);
+
+// The numbers of one metric of one cell, a round each, in the order of rounds.
+std::vector<double> rounds_of(const records&, const std::string& scenario, const std::string& engine,
+                              int live, const std::string& metric);
+// The same divided by the base engine's, round by round, where both have that round.
+std::vector<double> ratios_of(const records&, const std::string& scenario, const std::string& engine,
+                              const std::string& base, int live, const std::string& metric);
+
+// What there is, each once, in the order of its first appearance.
+std::vector<std::string> scenarios_in(const records&);
+std::vector<std::string> engines_in(const records&, const std::string& scenario);
+std::vector<int> lives_in(const records&, const std::string& scenario);
+
+}  // namespace bench

@@ -1,0 +1,13 @@
+// The report on the terminal: what it was measured on, and a table for each scenario and number of live
+// children.
+#pragma once
+
+#include <iosfwd>
+
+#include "record.hpp"
+
+namespace bench {
+
+void print_report(std::ostream&, const records&);
+
+}  // namespace bench
