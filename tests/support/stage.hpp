@@ -60,7 +60,7 @@ class stage {
 
   // Turns the loop until the condition holds; fails the test if that takes longer than the limit.
   void run_until(const std::function<bool()>& condition,
-                 std::chrono::milliseconds limit = std::chrono::seconds(20));
+                 std::chrono::milliseconds limit = std::chrono::seconds(60));
   void run_for(std::chrono::milliseconds);  // exactly that long, for "nothing happens"
   void turn();                              // one turn that does not sleep
   void run_dry();                           // uv_run until nothing holds the loop any more
