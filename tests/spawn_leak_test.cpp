@@ -52,6 +52,7 @@ TEST_CASE("threads that spawn at once do not hold each other's pipes open") {
   };
   {
     std::vector<std::jthread> threads;
+    threads.reserve(good.size());
     for (int& count : good) threads.emplace_back([&] { spawn_all(count); });
   }
   for (int count : good) CHECK(count == rounds);

@@ -230,6 +230,8 @@ TEST_CASE("pipes serve where our own standard descriptors are closed, and their 
       speak.error_output = stdio::pipe(&ends[2]);
       pid_t pid = 0;
       int error = uvreap::spawn(&pid, speak);
+      bool closed_on_exec = true;
+      for (int each : ends) closed_on_exec = closed_on_exec && ::fcntl(each, F_GETFD) == FD_CLOEXEC;
       bool written = ::write(ends[0], "hello\n", 6) == 6;
       ::close(ends[0]);
       int code = code_of(pid);
@@ -246,6 +248,7 @@ TEST_CASE("pipes serve where our own standard descriptors are closed, and their 
       HOLDS(ends[0] > 2);
       HOLDS(ends[1] > 2);
       HOLDS(ends[2] > 2);
+      HOLDS(closed_on_exec);
       HOLDS(output == "hello\n");
       HOLDS(errors == "err\n");
       HOLDS(still_closed);

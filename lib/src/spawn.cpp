@@ -108,7 +108,7 @@ class variables {
  public:
   explicit variables(const environment& wanted) {
     if (wanted.inherit && wanted.set.empty() && wanted.unset.empty()) return;
-    for (const auto& [name, value] : wanted.set) changed_.push_back(name + '=' + value);
+    for (const auto& [name, value] : wanted.set) changed_.emplace_back(name).append(1, '=').append(value);
     all_ = pointers_to(changed_);
     all_.pop_back();
     if (wanted.inherit) add_ours(wanted);

@@ -4,8 +4,7 @@
 //     uvreap::command list{.argv = {"ls", "-l"}, .cwd = "/tmp", .output = uvreap::stdio::pipe(&from_child)};
 //     list.env.set["LANG"] = "C";
 //     pid_t pid = 0;
-//     int error = reaper.spawn(&pid, list, [](const uvreap::child_exit& exit) { std::cout << exit << '\n';
-//     });
+//     int error = reaper.spawn(&pid, list, [](const uvreap::child_exit& exit) { std::cout << exit; });
 //
 // Plain data: nothing is looked at, opened or made before spawn(), which leaves it as it was, so one command
 // may be spawned many times. Descriptors given to it stay the caller's.
@@ -13,8 +12,8 @@
 // What posix_spawn cannot do is left out: resource limits, user and group ids, no_new_privs, the parent-death
 // signal, umask. Programs do it on the way to the command, with its pid and at the cost of one more exec:
 //
-//     {"prlimit", "--nofile=64", "--cpu=10", "make"}                                     // limits
-//     {"setpriv", "--reuid=1000", "--regid=1000", "--clear-groups", "make"}              // ids
+//     {"prlimit", "--nofile=64", "--cpu=10", "make"}                            // limits
+//     {"setpriv", "--reuid=1000", "--regid=1000", "--clear-groups", "make"}     // ids
 //     {"setpriv", "--no-new-privs", "--pdeathsig=TERM", "make"}
 //     {"sh", "-c", "umask 077; exec \"$@\"", "sh", "make"}
 //
