@@ -32,7 +32,6 @@ struct place {
 };
 
 // ---- A cell's process
-// ----------------------------------------------------------------------------------------
 
 std::vector<std::string> command_of(const place& at, const plan& plan) {
   std::vector<std::string> words = {"/proc/self/exe", "cell",
@@ -117,7 +116,6 @@ nlohmann::json answer_of(const place& at, const plan& plan) {
 }
 
 // ---- The order
-// -----------------------------------------------------------------------------------------------
 
 // The engines take turns, beginning with another one each round: what changes on the machine meanwhile hits
 // all alike.
@@ -154,7 +152,6 @@ std::string refusal(const place& at, const plan& plan) {
 }
 
 // ---- Records
-// -------------------------------------------------------------------------------------------------
 
 record record_at(const place& at, const std::string& metric, const std::string& unit, nlohmann::json value) {
   const std::string& version = at.engine->version;

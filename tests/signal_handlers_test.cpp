@@ -19,14 +19,6 @@ using uvreap::sigchld_use;
 
 namespace {
 
-uvreap::options heard_by_signal(milliseconds poll_every, sigchld_use use = sigchld_use::always) {
-  auto options = test::options_of_this_run();
-  options.index = uvreap::index_kind::peek;
-  options.sigchld = use;
-  options.poll_every = poll_every;
-  return options;
-}
-
 std::atomic<int> calls_of_the_programs_handler{0};
 void programs_handler(int) { ++calls_of_the_programs_handler; }
 
@@ -41,7 +33,7 @@ void end_one_child(test::stage& stage) {
 TEST_CASE("a handler that was there before start is replaced, and neither chained nor put back") {
   test::sigchld_action programs(programs_handler);
   calls_of_the_programs_handler = 0;
-  test::stage stage(heard_by_signal(milliseconds(0)));
+  test::stage stage(test::heard_by_signal(milliseconds(0)));
   CHECK_FALSE(test::sigchld_action::is(programs_handler));
   end_one_child(stage);
   CHECK(calls_of_the_programs_handler == 0);
@@ -54,7 +46,7 @@ TEST_CASE(
     "a handler that was there before start is left alone, and called, by a reaper that never uses SIGCHLD") {
   test::sigchld_action programs(programs_handler);
   calls_of_the_programs_handler = 0;
-  test::stage stage(heard_by_signal(milliseconds(20), sigchld_use::never));
+  test::stage stage(test::heard_by_signal(milliseconds(20), sigchld_use::never));
   CHECK(test::sigchld_action::is(programs_handler));
   end_one_child(stage);
   CHECK(calls_of_the_programs_handler == 1);
@@ -65,7 +57,7 @@ TEST_CASE(
 }
 
 TEST_CASE("a handler that came after start stays, and the poller finds what it hides") {
-  test::stage stage(heard_by_signal(milliseconds(50)));
+  test::stage stage(test::heard_by_signal(milliseconds(50)));
   {
     test::sigchld_action programs(programs_handler);
     calls_of_the_programs_handler = 0;
@@ -86,7 +78,7 @@ TEST_CASE("a handler that came after start stays, and the poller finds what it h
 
 TEST_CASE("when needed, SIGCHLD is registered with the first child that is watched, and kept from then on") {
   test::sigchld_action by_default(SIG_DFL);
-  test::stage stage(heard_by_signal(milliseconds(0), sigchld_use::when_needed));
+  test::stage stage(test::heard_by_signal(milliseconds(0), sigchld_use::when_needed));
   CHECK(test::sigchld_action::is(SIG_DFL));
   stage.run_for(milliseconds(20));
   CHECK(test::sigchld_action::is(SIG_DFL));
@@ -102,7 +94,7 @@ TEST_CASE(
   int heard_once = 0;
   {
     auto first = test::on_signal(other.loop, SIGCHLD, [&] { ++heard_before_us; });
-    test::stage stage(heard_by_signal(milliseconds(0)));
+    test::stage stage(test::heard_by_signal(milliseconds(0)));
     auto second = test::on_signal(stage.loop, SIGCHLD, [&] { ++heard_beside_us; });
     auto third = test::make_handle<uv_signal_t>(stage.loop, uv_signal_init, [&] { ++heard_once; });
     auto run = [](uv_signal_t* heard, int) { test::handle_with_call<uv_signal_t>::run(heard); };
@@ -128,7 +120,7 @@ TEST_CASE("a reaper that goes leaves the program's own uv_signal_t its signal") 
   int heard = 0;
   auto theirs = test::on_signal(other.loop, SIGCHLD, [&] { ++heard; });
   {
-    test::stage stage(heard_by_signal(milliseconds(0)));
+    test::stage stage(test::heard_by_signal(milliseconds(0)));
     end_one_child(stage);
   }
   uv_run(&other.loop, UV_RUN_NOWAIT);
@@ -139,7 +131,7 @@ TEST_CASE("a reaper that goes leaves the program's own uv_signal_t its signal") 
 }
 
 TEST_CASE("a blocking read in the thread that gets every SIGCHLD never sees EINTR") {
-  test::stage stage(heard_by_signal(milliseconds(0)));
+  test::stage stage(test::heard_by_signal(milliseconds(0)));
   int ends[2];
   REQUIRE(::pipe2(ends, O_CLOEXEC) == 0);
   std::atomic<bool> reading{false};

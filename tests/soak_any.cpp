@@ -43,7 +43,6 @@ constexpr int wave_size = 100;
 constexpr int chain_length = 20;  // the first so many of each wave are links of one chain
 
 // ---- What processes tell each other
-// ---------------------------------------------------------------------------
 
 struct slot {
   std::atomic<pid_t> pid;
@@ -68,7 +67,6 @@ void raise_to(std::atomic<std::uint64_t>& most, std::uint64_t value) {
 }
 
 // ---- The watcher, in a process of its own
-// ----------------------------------------------------------------------
 
 // The reaper's children of its main thread that are zombies. Those of other threads are their owners'
 // business.
@@ -110,7 +108,6 @@ int watch_zombies_of(pid_t reaper, shared& page) {
 }
 
 // ---- Beside it: other threads that wait for their own
-// ------------------------------------------------------------
 
 constexpr int expected = 7 << 8;
 
@@ -168,7 +165,6 @@ struct beside {
 };
 
 // ---- The orphans, and the reaper
-// ---------------------------------------------------------------------------------
 
 bool refuse(const char* what) {
   std::perror(what);

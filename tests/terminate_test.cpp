@@ -43,6 +43,12 @@ struct shared_page {
   for (;;) ::pause();
 }
 
+int ignore_sigterm(const shared_page& shared) {
+  ::signal(SIGTERM, SIG_IGN);
+  shared.say_ready();
+  sleep_for_ever();
+}
+
 bool is_there(pid_t pid) { return ::kill(pid, 0) == 0; }
 
 }  // namespace
@@ -67,12 +73,7 @@ TEST_CASE("a child that ignores SIGTERM is killed when the grace is over, and no
   book book;
   shared_page shared;
   pid_t pid = 0;
-  auto stubborn = [&] {
-    ::signal(SIGTERM, SIG_IGN);
-    shared.say_ready();
-    sleep_for_ever();
-    return 0;
-  };
+  auto stubborn = [&] { return ignore_sigterm(shared); };
   REQUIRE(stage.reaper.fork(&pid, stubborn, book.write()) == 0);
   shared.wait_for_ready(1);
   auto start = std::chrono::steady_clock::now();
@@ -195,12 +196,7 @@ TEST_CASE("releasing a child stops its termination: it lives on and is ours to w
   book book;
   shared_page shared;
   pid_t pid = 0;
-  auto stubborn = [&] {
-    ::signal(SIGTERM, SIG_IGN);
-    shared.say_ready();
-    sleep_for_ever();
-    return 0;
-  };
+  auto stubborn = [&] { return ignore_sigterm(shared); };
   REQUIRE(stage.reaper.fork(&pid, stubborn, book.write()) == 0);
   shared.wait_for_ready(1);
   REQUIRE(stage.reaper.terminate(pid, milliseconds(50)) == 0);
@@ -216,12 +212,7 @@ TEST_CASE("closing the reaper in the middle of terminations kills nobody and lea
   test::stage stage;
   shared_page shared;
   pid_t pid = 0;
-  auto stubborn = [&] {
-    ::signal(SIGTERM, SIG_IGN);
-    shared.say_ready();
-    sleep_for_ever();
-    return 0;
-  };
+  auto stubborn = [&] { return ignore_sigterm(shared); };
   REQUIRE(stage.reaper.fork(&pid, stubborn, {.timeout = std::chrono::minutes(1)}, [](const child_exit&) {}) ==
           0);
   shared.wait_for_ready(1);

@@ -22,15 +22,6 @@ using uvreap::sigchld_use;
 
 namespace {
 
-// The rung that hears of exits by SIGCHLD and the poller alone; a higher one needs neither.
-uvreap::options heard_by_signal(milliseconds poll_every, sigchld_use use = sigchld_use::always) {
-  auto options = test::options_of_this_run();
-  options.index = uvreap::index_kind::peek;
-  options.sigchld = use;
-  options.poll_every = poll_every;
-  return options;
-}
-
 constexpr const char* second_life = "UVREAP_TEST_SECOND_LIFE";
 bool in_second_life() { return std::getenv(second_life) != nullptr; }
 
@@ -108,7 +99,7 @@ TEST_CASE("with SIGCHLD blocked from exec on 50 children are told within the pol
   }
   REQUIRE(sigchld_is_blocked());
   CHECK(test::one_of_three([] {
-    test::stage stage(heard_by_signal(milliseconds(200)));
+    test::stage stage(test::heard_by_signal(milliseconds(200)));
     test::crowd children(stage, 50);
     children.end();
     CHECK(stage.reaper.stats().sigchld == sigchld_health::blocked);
@@ -123,7 +114,7 @@ TEST_CASE("with SIGCHLD blocked from exec on 50 children are told within the pol
 }
 
 TEST_CASE("exits while SIGCHLD is blocked are told when it is unblocked") {
-  test::stage stage(heard_by_signal(milliseconds(0)));
+  test::stage stage(test::heard_by_signal(milliseconds(0)));
   test::crowd children(stage, 50);
   {
     test::sigchld_blocked guard;
@@ -143,7 +134,7 @@ TEST_CASE("SIGCHLD that was ignored before exec is repaired by start and statuse
   }
   for (sigchld_use use : {sigchld_use::when_needed, sigchld_use::always}) {
     REQUIRE(test::sigchld_action::is(SIG_IGN));
-    test::stage stage(heard_by_signal(milliseconds(0), use));
+    test::stage stage(test::heard_by_signal(milliseconds(0), use));
     CHECK(stage.reaper.stats().sigchld == sigchld_health::healthy);
     test::crowd children(stage, 20);
     children.end();
@@ -157,7 +148,7 @@ TEST_CASE("SIGCHLD that was ignored before exec is repaired by start and statuse
 
 TEST_CASE("SA_NOCLDWAIT is ignoring too, and start repairs it") {
   test::sigchld_action leaves_no_zombies(SIG_DFL, SA_NOCLDWAIT);
-  test::stage stage(heard_by_signal(milliseconds(0), sigchld_use::when_needed));
+  test::stage stage(test::heard_by_signal(milliseconds(0), sigchld_use::when_needed));
   test::crowd children(stage, 5);
   children.end();
   children.check_each_told_once();
@@ -165,7 +156,7 @@ TEST_CASE("SA_NOCLDWAIT is ignoring too, and start repairs it") {
 
 TEST_CASE(
     "SIGCHLD ignored after start is repaired by the next poll, and who ended meanwhile is told as lost") {
-  test::stage stage(heard_by_signal(milliseconds(100)));
+  test::stage stage(test::heard_by_signal(milliseconds(100)));
   test::gate first;
   test::crowd later(stage, 5);
   pid_t pid = test::make_child([&] { return first.wait(), 3; });
@@ -190,7 +181,7 @@ TEST_CASE(
 TEST_CASE("without its SIGCHLD a reaper refuses to start where exits leave no status") {
   for (int flags : {0, SA_NOCLDWAIT}) {
     test::bare_loop bare;
-    uvreap::reaper reaper(bare.loop, heard_by_signal(milliseconds(20), sigchld_use::never));
+    uvreap::reaper reaper(bare.loop, test::heard_by_signal(milliseconds(20), sigchld_use::never));
     {
       test::sigchld_action ignoring(flags == 0 ? SIG_IGN : SIG_DFL, flags);
       CHECK(reaper.start() == UV_EINVAL);
@@ -202,7 +193,7 @@ TEST_CASE("without its SIGCHLD a reaper refuses to start where exits leave no st
 TEST_CASE(
     "exits whose SIGCHLD another thread eats are found by the poller, counted as missed, and health says "
     "so") {
-  test::stage stage(heard_by_signal(milliseconds(100)));
+  test::stage stage(test::heard_by_signal(milliseconds(100)));
   {
     test::sigchld_blocked guard;
     eater_of_sigchld eater;
@@ -228,7 +219,7 @@ TEST_CASE("with no room for queued signals exits are still heard") {
   rlimit none{0, before.rlim_max};
   REQUIRE(::setrlimit(RLIMIT_SIGPENDING, &none) == 0);
   {
-    test::stage stage(heard_by_signal(milliseconds(0)));
+    test::stage stage(test::heard_by_signal(milliseconds(0)));
     test::crowd children(stage, 100);
     children.end();
     children.check_each_told_once();
@@ -237,7 +228,7 @@ TEST_CASE("with no room for queued signals exits are still heard") {
 }
 
 TEST_CASE("with no poller at all SIGCHLD tells every exit") {
-  test::stage stage(heard_by_signal(milliseconds(0)));
+  test::stage stage(test::heard_by_signal(milliseconds(0)));
   for (int wave = 0; wave < 20; ++wave) {
     test::crowd children(stage, 5);
     children.end();

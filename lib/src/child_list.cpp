@@ -36,6 +36,14 @@ bool child_list::open_task(pid_t thread) noexcept {
   return file_ >= 0;
 }
 
+bool child_list::open_next_thread() noexcept {
+  while (file_ < 0 && !threads_.empty()) {  // one may have ended since it was listed
+    (void)open_task(threads_.back());
+    threads_.pop_back();
+  }
+  return file_ >= 0;
+}
+
 bool child_list::open(bool this_thread_only) noexcept {
   close();
   works_ = proc_has_our_numbers();
@@ -44,12 +52,7 @@ bool child_list::open(bool this_thread_only) noexcept {
     works_ = open_task(static_cast<pid_t>(::syscall(SYS_gettid)));
     return works_;
   }
-  works_ = list_threads();
-  while (works_ && file_ < 0 && !threads_.empty()) {  // one may have ended since it was listed
-    (void)open_task(threads_.back());
-    threads_.pop_back();
-  }
-  works_ = works_ && file_ >= 0;
+  works_ = list_threads() && open_next_thread();
   return works_;
 }
 
@@ -71,10 +74,7 @@ bool child_list::next_page(std::vector<pid_t>& pids) {
     ::close(file_);
     file_ = -1;
     cut_ = 0;
-    while (file_ < 0 && !threads_.empty()) {
-      (void)open_task(threads_.back());
-      threads_.pop_back();
-    }
+    (void)open_next_thread();
   }
   return false;
 }

@@ -34,6 +34,7 @@ class child_list {
 
  private:
   [[nodiscard]] bool open_task(pid_t) noexcept;
+  [[nodiscard]] bool open_next_thread() noexcept;
   [[nodiscard]] bool list_threads() noexcept;
 
   int file_ = -1;

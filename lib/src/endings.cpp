@@ -2,7 +2,6 @@
 
 #include <signal.h>
 #include <sys/wait.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -25,14 +24,9 @@ constexpr int deadlines_a_turn = 64;  // each costs a handful of system calls
 }  // namespace
 
 // ---- one termination
-// -----------------------------------------------------------------------------------------
-
-endings::termination::~termination() {
-  if (pidfd >= 0) ::close(pidfd);
-}
 
 int endings::termination::start() noexcept {
-  pidfd = sys::pidfd_open(pid);
+  pidfd.reset(sys::pidfd_open(pid));
   if (!is_ours(look_at(pid))) return UV_ESRCH;  // asked after the pidfd was opened: it names our child
   group = sys::getpgid(pid) == pid;
   int error = send(SIGTERM);
@@ -46,13 +40,13 @@ int endings::termination::start() noexcept {
 
 int endings::termination::send(int signum) noexcept {
   int result = 0;
-  if (group && pidfd >= 0 && !by_number) {
-    result = sys::pidfd_signal_group(pidfd, signum);
+  if (group && pidfd && !by_number) {
+    result = sys::pidfd_signal_group(pidfd.get(), signum);
   } else if (group) {
     by_number = true;
     result = sys::kill(-pid, signum);  // the leader lives, or its zombie is kept
-  } else if (pidfd >= 0) {
-    result = sys::pidfd_send_signal(pidfd, signum);
+  } else if (pidfd) {
+    result = sys::pidfd_send_signal(pidfd.get(), signum);
   } else {
     return send_signal(pid, signum);
   }
@@ -85,7 +79,6 @@ void endings::termination::end() noexcept {
 }
 
 // ---- all of them
-// ---------------------------------------------------------------------------------------------
 
 endings::endings(registry& all, watch_table& table) noexcept
     : registry_(all), origin_(all.origin()), table_(table) {}
@@ -179,7 +172,6 @@ void endings::released(pid_t pid, const watch& its) noexcept {
 void endings::forgotten(pid_t pid, const watch& its) noexcept { drop_deadline(pid, its); }
 
 // ---- deadlines
-// -----------------------------------------------------------------------------------------------
 
 bool endings::make_room() noexcept try {
   if (spare_) return true;

@@ -20,6 +20,7 @@
 #include <memory>
 #include <set>
 
+#include "owned_descriptor.hpp"
 #include "registry.hpp"
 #include "uv_handle.hpp"
 #include "watch_table.hpp"
@@ -52,7 +53,7 @@ class endings {
     endings* all = nullptr;
     std::list<termination>::iterator self{};
     pid_t pid = 0;
-    int pidfd = -1;
+    owned_descriptor pidfd;
     bool group = false;
     bool by_number = false;  // the zombie keeps it
     bool leader_ended = false;
@@ -62,7 +63,6 @@ class endings {
     termination() = default;
     termination(const termination&) = delete;
     termination& operator=(const termination&) = delete;
-    ~termination();
 
     [[nodiscard]] int start() noexcept;
     [[nodiscard]] int send(int signum) noexcept;

@@ -16,7 +16,7 @@ bool for_good(int error) noexcept {
 bool exit_index_ladder::make_room() noexcept { return peek_.make_room() && (!top_ || top_->make_room()); }
 
 int exit_index_ladder::arm_on_top(pid_t pid) noexcept {
-  if (!top_ || refused_) return stepped_down_;
+  if (refused_) return stepped_down_;
   int error = top_->arm(pid);
   if (error == 0 || error == UV_ESRCH)
     return error;  // ESRCH: there is no such process, which watch() finds out

@@ -102,12 +102,15 @@ void ownership::look(budget& budget) noexcept try {
   list_.close();
 }
 
+pid_t ownership::zombie_among(idtype_t which, id_t id) const noexcept {
+  siginfo_t info{};
+  int options = WEXITED | WNOHANG | WNOWAIT | this_thread_only_;
+  return sys::waitid(which, id, &info, options) == 0 ? info.si_pid : 0;
+}
+
 void ownership::peek() noexcept {
   peek_due_ = false;
-  siginfo_t first{};
-  int options = WEXITED | WNOHANG | WNOWAIT | this_thread_only_;
-  if (sys::waitid(P_ALL, 0, &first, options) != 0 || first.si_pid == 0) return;
-  round_wanted_ = true;  // whosever this one is, others may stand behind it
+  if (zombie_among(P_ALL, 0) != 0) round_wanted_ = true;  // whosever it is, others may stand behind it
 }
 
 void ownership::begin_round() {
@@ -117,13 +120,11 @@ void ownership::begin_round() {
   in_round_ = list_.open(this_thread_only_ != 0);
   if (in_round_) return;
   // Without the list: the first zombie, and the next when that one is gone.
-  siginfo_t first{};
-  int options = WEXITED | WNOHANG | WNOWAIT | this_thread_only_;
-  if (sys::waitid(P_ALL, 0, &first, options) == 0 && first.si_pid != 0) {
-    if (is_claimed(first.si_pid)) {
+  if (pid_t first = zombie_among(P_ALL, 0); first != 0) {
+    if (is_claimed(first)) {
       round_wanted_ = true;  // it will be waited for, and nobody says a word then of those behind it
-    } else if (!is_left_alone(first.si_pid)) {
-      saw(first.si_pid);
+    } else if (!is_left_alone(first)) {
+      saw(first);
     }
   }
   end_round();
@@ -139,12 +140,9 @@ void ownership::go_on_with_round(budget& budget) {
   while (page_next_ < page_.size() && !budget.spent()) {
     pid_t pid = page_[page_next_++];
     if (is_claimed(pid)) continue;
-    siginfo_t info{};
-    int options = WEXITED | WNOHANG | WNOWAIT | this_thread_only_;
-    int result = sys::waitid(P_PID, static_cast<id_t>(pid), &info, options);
+    bool ended = zombie_among(P_PID, static_cast<id_t>(pid)) == pid;
     budget.looked_at_one();
-    // Asked last, as it costs a look at /proc: of zombies only.
-    if (result == 0 && info.si_pid == pid && !is_left_alone(pid)) saw(pid);
+    if (ended && !is_left_alone(pid)) saw(pid);  // asked last, as it costs a look at /proc: of zombies only
   }
 }
 

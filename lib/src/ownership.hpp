@@ -13,6 +13,7 @@
 // keep.
 #pragma once
 
+#include <sys/wait.h>
 #include <uv.h>
 
 #include <cstdint>
@@ -47,6 +48,7 @@ class ownership {
   [[nodiscard]] bool lists() const noexcept { return list_.works(); }
 
  private:
+  [[nodiscard]] pid_t zombie_among(idtype_t, id_t) const noexcept;  // the first, untaken; 0: none
   void peek() noexcept;
   void begin_round();
   void go_on_with_round(budget&);

@@ -150,8 +150,8 @@ void pass::collect_one(candidate who) noexcept {
         {.pid = who.pid, .status = status, .usage = resource_usage::from(usage), .noticed_by = who.said_by});
     return;
   }
-  if (error ==
-      ECHILD) {  // somebody else took it; no status is invented (libuv is silent here, asyncio says 255)
+  if (error == ECHILD) {
+    // Somebody else took it; no status is invented (libuv is silent here, asyncio says 255).
     bool recovered = index_.recover(who.pid, word);
     ended({.pid = who.pid,
            .lost = !recovered,

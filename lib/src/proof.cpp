@@ -1,10 +1,10 @@
 #include "proof.hpp"
 
-#include <unistd.h>
 #include <uv.h>
 
 #include <cerrno>
 
+#include "owned_descriptor.hpp"
 #include "syscalls.hpp"
 
 namespace uvreap {
@@ -20,20 +20,6 @@ child_state look(idtype_t by, id_t id) noexcept {
   if (result != 0) return errno == ECHILD ? child_state::none : child_state::unknown;
   return info.si_pid == 0 ? child_state::living : child_state::ended;
 }
-
-class descriptor {
- public:
-  explicit descriptor(int number) noexcept : number_(number) {}
-  ~descriptor() {
-    if (number_ >= 0) ::close(number_);
-  }
-  descriptor(const descriptor&) = delete;
-  descriptor& operator=(const descriptor&) = delete;
-  [[nodiscard]] int number() const noexcept { return number_; }
-
- private:
-  int number_;
-};
 
 int from_errno(int result) noexcept { return result == 0 ? 0 : uv_translate_sys_error(errno); }
 
@@ -51,10 +37,10 @@ int pid_of(int pidfd, pid_t& out) noexcept {
 }
 
 int send_signal(pid_t pid, int signum) noexcept {
-  descriptor pidfd(sys::pidfd_open(pid));
-  if (pidfd.number() >= 0) {
-    if (!is_ours(look(P_PIDFD, static_cast<id_t>(pidfd.number())))) return UV_ESRCH;
-    return from_errno(sys::pidfd_send_signal(pidfd.number(), signum));
+  owned_descriptor pidfd(sys::pidfd_open(pid));
+  if (pidfd) {
+    if (!is_ours(look(P_PIDFD, static_cast<id_t>(pidfd.get())))) return UV_ESRCH;
+    return from_errno(sys::pidfd_send_signal(pidfd.get(), signum));
   }
   if (errno == ESRCH) return UV_ESRCH;
   // No pidfd to be had (EMFILE, a seccomp filter): only another thread of ours that waits for it in between

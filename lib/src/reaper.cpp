@@ -58,6 +58,14 @@ class reaper::impl {
     return 0;
   }
 
+  // A call that can do no more than ask the running reaper, which stays alive meanwhile whatever it destroys.
+  template <class Call>
+  [[nodiscard]] int ask(Call call) const {
+    std::shared_ptr<running> now;
+    int error = enter(now);
+    return error != 0 ? error : call(*now);
+  }
+
  private:
   uv_loop_t& loop_;
   options options_;
@@ -195,9 +203,7 @@ int reaper::spawn(pid_t* out, const command& what, watch_options options, callba
 }
 
 int reaper::release(pid_t pid) {
-  std::shared_ptr<running> now;
-  int error = impl_->enter(now);
-  return error != 0 ? error : now->release(pid);
+  return impl_->ask([&](running& now) { return now.release(pid); });
 }
 
 int reaper::forget(pid_t pid) {
@@ -205,29 +211,21 @@ int reaper::forget(pid_t pid) {
 }
 
 int reaper::forget(pid_t pid, const std::function<bool(const callback&)>& which) {
-  std::shared_ptr<running> now;
-  int error = impl_->enter(now);
-  return error != 0 ? error : now->forget(pid, which);
+  return impl_->ask([&](running& now) { return now.forget(pid, which); });
 }
 
 awaitable reaper::exit_of(pid_t pid, watch_options options) { return {*this, pid, std::move(options)}; }
 
 int reaper::leave_alone(pid_t pid) {
-  std::shared_ptr<running> now;
-  int error = impl_->enter(now);
-  return error != 0 ? error : now->leave_alone(pid);
+  return impl_->ask([&](running& now) { return now.leave_alone(pid); });
 }
 
 int reaper::terminate(pid_t pid, std::chrono::milliseconds grace) {
-  std::shared_ptr<running> now;
-  int error = impl_->enter(now);
-  return error != 0 ? error : now->terminate(pid, grace);
+  return impl_->ask([&](running& now) { return now.terminate(pid, grace); });
 }
 
 int reaper::kill(pid_t pid, int signum) {
-  std::shared_ptr<running> now;
-  int error = impl_->enter(now);
-  return error != 0 ? error : now->kill(pid, signum);
+  return impl_->ask([&](running& now) { return now.kill(pid, signum); });
 }
 
 statistics reaper::stats() const {

@@ -97,11 +97,7 @@ void running::close() noexcept {
   for (const auto& [pid, watched] : table_) registry_.drop(pid);
   if (pass_.unclaimed() != nullptr) registry_.drop_any();
   sigchld_.close();
-  index_poll_.close();
-  grace_.close();
-  endings_.close();
-  poller_.close();
-  turn_.close();
+  close_handles();
   hand_overs_->close();
   ready_.clear();
   table_.clear();
@@ -111,12 +107,17 @@ void running::close_in_copy() noexcept {
   closed_ = true;
   pass_.stop();
   sigchld_.close_in_copy();
+  close_handles();
+  hand_overs_->close_in_copy();
+}
+
+// But for the two that a copy closes otherwise.
+void running::close_handles() noexcept {
   index_poll_.close();
   grace_.close();
   endings_.close();
   poller_.close();
   turn_.close();
-  hand_overs_->close_in_copy();
 }
 
 void running::leave_to_the_loop() noexcept {
@@ -133,7 +134,6 @@ void running::leave_to_the_loop() noexcept {
 }
 
 // ---- hear
-// ----------------------------------------------------------------------------------------------------
 
 void running::on_sigchld() noexcept {
   thread_.bind();
@@ -176,7 +176,6 @@ void running::on_posted() noexcept {
 }
 
 // ---- collect, tell
-// -------------------------------------------------------------------------------------------
 
 void running::on_check() noexcept {
   thread_.bind();
@@ -222,7 +221,6 @@ void running::hint(pid_t pid, notice who) noexcept {
 }
 
 // ---- the calls
-// -----------------------------------------------------------------------------------------------
 
 bool running::make_room() noexcept { return pass_.make_room() && ready_.make_room() && endings_.make_room(); }
 
@@ -322,8 +320,8 @@ int running::release(pid_t pid) noexcept {
   if (pass_.unclaimed() != nullptr) {
     if (int error = pass_.unclaimed()->leave_alone(pid); error != 0) return error;
   }
-  uvreap::watch gone =
-      remove(pid);  // destroyed when all is in order again: captures are somebody else's code
+  // Destroyed when all is in order again: captures are somebody else's code.
+  uvreap::watch gone = remove(pid);
   settle();
   return 0;
 }

@@ -51,6 +51,7 @@ class running : public std::enable_shared_from_this<running> {
   [[nodiscard]] loop_thread& thread() noexcept { return thread_; }
 
  private:
+  void close_handles() noexcept;
   void on_sigchld() noexcept;
   void on_index() noexcept;
   void on_tick() noexcept;

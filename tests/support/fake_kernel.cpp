@@ -48,7 +48,6 @@ fake_kernel::~fake_kernel() { the_one = nullptr; }
 fake_kernel* fake_kernel::current() { return the_one; }
 
 // ---- children
-// ------------------------------------------------------------------------------------------------
 
 pid_t fake_kernel::born(owner whose) {
   while (children_.contains(next_pid_)) ++next_pid_;
@@ -116,7 +115,6 @@ bool fake_kernel::is_zombie(pid_t pid) const {
 }
 
 // ---- wait
-// ----------------------------------------------------------------------------------------------------
 
 bool fake_kernel::eligible(const child& one, int options) {
   // A zombie is nobody's child for a wait that does not ask for exits: if there is no other, that says
@@ -220,7 +218,6 @@ int fake_kernel::waitid(idtype_t type, id_t id, siginfo_t* info, int options) {
 }
 
 // ---- the rest
-// ------------------------------------------------------------------------------------------------
 
 pid_t fake_kernel::fork() {
   fault planned{};

@@ -52,7 +52,6 @@ schedule::child* schedule::somebody(Fits fits) {
 }
 
 // ---- what happens
-// --------------------------------------------------------------------------------------------
 
 void schedule::step() {
   ++steps_;

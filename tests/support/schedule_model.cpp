@@ -8,7 +8,6 @@ namespace test {
 using uvreap::notice;
 
 // ---- what the reaper does
-// ------------------------------------------------------------------------------------
 
 void schedule::one_pass() {
   ++passes_;
@@ -86,7 +85,6 @@ void schedule::on_change(note& about, int word) {
 }
 
 // ---- what must be so
-// -----------------------------------------------------------------------------------------
 
 void schedule::settle() {
   rig_.options.budget = 1 + below(largest_budget_);

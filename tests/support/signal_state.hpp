@@ -4,7 +4,21 @@
 
 #include <signal.h>
 
+#include <chrono>
+
+#include "stage.hpp"
+
 namespace test {
+
+// The rung that hears of exits by SIGCHLD and the poller alone; a higher one needs neither.
+inline uvreap::options heard_by_signal(std::chrono::milliseconds poll_every,
+                                       uvreap::sigchld_use use = uvreap::sigchld_use::always) {
+  auto options = options_of_this_run();
+  options.index = uvreap::index_kind::peek;
+  options.sigchld = use;
+  options.poll_every = poll_every;
+  return options;
+}
 
 // Blocked in this thread. Threads and children that it makes meanwhile inherit that.
 class sigchld_blocked {
