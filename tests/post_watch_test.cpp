@@ -150,3 +150,21 @@ TEST_CASE("hand-overs that come while the reaper closes are told before it, or d
     CHECK(token.use_count() == 1);
   }
 }
+
+TEST_CASE(
+    "a capture that closes the reaper as its watch is replaced by a hand-over ends the hand-overs after it") {
+  test::stage stage;
+  test::gate gate;
+  pid_t pid = test::make_child([&] { return gate.wait(), 0; });
+  int told = 0;
+  std::shared_ptr<void> closes_at_its_end(nullptr, [&](void*) { CHECK(stage.reaper.close() == 0); });
+  uvreap::watch_options options{.on_change = [held = std::move(closes_at_its_end)](const auto&) {}};
+  REQUIRE(stage.reaper.watch(pid, std::move(options), uvreap::callback{}) == 0);
+  stage.reaper.post_watch(pid, [&](const child_exit&) { ++told; });  // takes the reserved child back
+  stage.reaper.post_watch(-1, [&](const child_exit&) { ++told; });
+  stage.run_for(milliseconds(30));
+  CHECK(stage.reaper.release(pid) == UV_EINVAL);  // it is closed
+  CHECK(told == 0);
+  gate.open();
+  CHECK(::waitpid(pid, nullptr, 0) == pid);  // released, and ours to wait for
+}

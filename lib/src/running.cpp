@@ -165,6 +165,7 @@ void running::on_posted() noexcept {
   auto hold = shared_from_this();
   // As many a turn as a pass may collect: a crowd of hand-overs must not hold the loop up either.
   for (hand_over& one : hand_overs_->take(options_.budget)) {
+    if (closed_) return;  // by the destructor of a capture, a moment ago
     uvreap::watch wanted({}, std::move(one.told));
     if (watch(one.pid, wanted) == 0) continue;
     if (!ready_.make_room()) continue;  // no memory for a list node; there is nobody to say it to
