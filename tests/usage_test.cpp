@@ -133,7 +133,8 @@ TEST_CASE("the memory that a child touched is told in bytes") {
   constexpr std::int64_t mebibyte = 1 << 20;
   test::stage stage;
   child_exit of_small = told_of(stage, test::make_child_exiting(0));
-  // Two MiB more than is asked for below: the faults that both have in common differ by a page from run to run.
+  // Two MiB more than is asked for below: the faults that both have in common differ by a page from run to
+  // run.
   child_exit of_large = told_of(stage, test::make_child([] { return touch_memory(68 * mebibyte), 0; }));
   REQUIRE(of_large.status.success());
   CHECK(of_large.usage.max_rss_bytes >= 64 * mebibyte);
