@@ -138,9 +138,9 @@ constexpr struct {
 TEST_CASE(
     "an ended child that is watched anywhere in a turn is told within 20 ms, the next event being 500 ms "
     "away") {
-  for (auto [where, name] : phases) {
-    CAPTURE(name);
-    CHECK(test::one_of_three([where = where] {
+  for (const auto& one : phases) {
+    CAPTURE(one.name);
+    CHECK(test::one_of_three([where = one.where] {
       early_watch seen = early_watcher(where).run();
       CHECK(seen.code == 5);
       return seen.delay < milliseconds(20);
@@ -150,9 +150,9 @@ TEST_CASE(
 
 TEST_CASE(
     "an ended child that is watched anywhere in a turn is told within three turns, of which none may sleep") {
-  for (auto [where, name] : phases) {
-    CAPTURE(name);
-    early_watch seen = early_watcher(where).run();
+  for (const auto& one : phases) {
+    CAPTURE(one.name);
+    early_watch seen = early_watcher(one.where).run();
     CHECK(seen.turns <= 3);
     CHECK(seen.sleeps == 0);
   }

@@ -130,7 +130,7 @@ TEST_CASE("an exception from a coroutine stays in it") {
   test::stage stage;
   pid_t pid = test::make_child_exiting(0);
   auto throwing = [](uvreap::reaper& reaper, pid_t child) -> waiting {
-    co_await reaper.exit_of(child);
+    (void)co_await reaper.exit_of(child);
     throw 1;
   };
   waiting one = throwing(stage.reaper, pid);

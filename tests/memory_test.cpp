@@ -87,8 +87,7 @@ bool watch_with_failure(test::stage& stage, int k, bool ended, bool wants_change
   tellings tellings;
   auto callback = tellings.callback();
   uvreap::watch_options options;
-  if (wants_changes)
-    options.on_change = [token = tellings.token, at = &stage](const uvreap::child_change&) {};
+  if (wants_changes) options.on_change = [token = tellings.token](const uvreap::child_change&) {};
   int error = -1;
   bool failed =
       with_failure(k, [&] { error = stage.reaper.watch(pid, std::move(options), std::move(callback)); });

@@ -54,7 +54,7 @@ void measure(cell& cell, const std::string& suffix) {
 void run(cell& cell) {
   cell.make_live();
   std::size_t resident = 0;
-  for (std::size_t size : {0, 1, 4}) {
+  for (std::size_t size : {0U, 1U, 4U}) {
     if (available_gib() < static_cast<double>(size - resident) + 1) {
       cell.leave_out(std::to_string(size) + " GiB: only " +
                      std::to_string(static_cast<int>(available_gib())) + " GiB are available");

@@ -16,6 +16,8 @@ fake_kernel* the_one = nullptr;
 }
 
 constexpr int continued_word = 0xffff;
+// Whose children: of any kind of clone, of which thread. (The header has one of them unsigned.)
+constexpr int whose = __WALL | static_cast<int>(__WCLONE) | __WNOTHREAD;
 
 void fill(siginfo_t* info, pid_t pid, int word) {
   info->si_signo = SIGCHLD;
@@ -172,7 +174,7 @@ pid_t fake_kernel::wait4(pid_t pid, int* status, int options, ::rusage* usage) {
     if (planned.result > 0 && status != nullptr) *status = planned.word;
     return planned.result;
   }
-  if ((options & ~(WNOHANG | WUNTRACED | WCONTINUED | __WALL | __WCLONE | __WNOTHREAD)) != 0) {
+  if ((options & ~(WNOHANG | WUNTRACED | WCONTINUED | whose)) != 0) {
     return errno = EINVAL, -1;
   }
   if (pid == 0 || pid < -1) misused("groups are not faked", pid);
@@ -197,8 +199,7 @@ int fake_kernel::waitid(idtype_t type, id_t id, siginfo_t* info, int options) {
   fault planned{};
   if (enter(fake_call::waitid, type == P_PID ? static_cast<pid_t>(id) : 0, &planned)) return planned.result;
   constexpr int kinds = WEXITED | WSTOPPED | WCONTINUED;
-  if ((options & ~(kinds | WNOHANG | WNOWAIT | __WALL | __WCLONE | __WNOTHREAD)) != 0 ||
-      (options & kinds) == 0) {
+  if ((options & ~(kinds | WNOHANG | WNOWAIT | whose)) != 0 || (options & kinds) == 0) {
     return errno = EINVAL, -1;
   }
   if (type != P_PID && type != P_ALL) misused("only P_PID and P_ALL are faked", static_cast<pid_t>(id));
