@@ -249,7 +249,7 @@ TEST_CASE("many children that are left alone cost a pass no more than its budget
     }
     for (int i = 0; i < 5; ++i) {
       test::make_child_exiting(0);
-      stage.run_until([&] { return told.size() == static_cast<std::size_t>(i + 1); });
+      stage.run_until([&] { return told.size() == static_cast<std::size_t>(i) + 1; });
     }
     // The budget is 0.5 ms; a look at /proc for each of them is several.
     CHECK(stage.reaper.stats().longest_pass < milliseconds(4));

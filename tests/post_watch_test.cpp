@@ -36,7 +36,7 @@ TEST_CASE("four threads hand over 10 000 children, and each is told once, on the
   auto here = std::this_thread::get_id();
   std::atomic<int> told{0};
   std::atomic<int> wrong{0};
-  std::vector<std::atomic<int>> times(4 * children_a_thread);
+  std::vector<std::atomic<int>> times(4UL * children_a_thread);
   std::vector<std::thread> threads;
   for (int thread = 0; thread < 4; ++thread) {
     threads.emplace_back([&, thread] {

@@ -28,7 +28,7 @@ enum class ending { code, signal, real_time_signal, stopped_first };
 
 class soak {
  public:
-  explicit soak(uvreap::options options) : reaper_(*uv_default_loop(), options) {}
+  explicit soak(uvreap::options options) : reaper_(*uv_default_loop(), std::move(options)) {}
 
   int run(int children) {
     int before = test::open_descriptors();

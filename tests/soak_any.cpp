@@ -296,7 +296,7 @@ class soak {
     if (link + 1 < chain_length) {
       pid_t pid = ::fork();
       if (pid == 0) chain_from(link + 1);
-      page_.slots[static_cast<std::size_t>(link + 1)].pid = pid;
+      page_.slots[static_cast<std::size_t>(link) + 1].pid = pid;
     }
     end(link);
   }

@@ -204,6 +204,27 @@ TEST_CASE("descriptors that run out in the middle of the pipes leave none behind
   }
 }
 
+TEST_CASE("descriptors that run out in the middle of captured streams leave none behind") {
+  test::stage stage;
+  soft_limit descriptors(RLIMIT_NOFILE, 64);
+  for (int left = 0; left <= 4; ++left) {
+    std::vector<int> held;
+    for (int copy; (copy = ::fcntl(0, F_DUPFD_CLOEXEC, 3)) >= 0;) held.push_back(copy);
+    for (int i = 0; i < left; ++i) ::close(held.back()), held.pop_back();
+    command hello = command{.argv = {"echo", "hello"}}.capture(64);
+    pid_t pid = test::untouched;
+    std::string text;
+    int error = stage.reaper.spawn(&pid, hello, [&](const child_exit& exit) { text = exit.output.bytes; });
+    for (int each : held) ::close(each);
+    CAPTURE(left);
+    CHECK(error == (left == 4 ? 0 : UV_EMFILE));
+    CHECK((pid == test::untouched) == (left < 4));
+    if (error == 0) stage.run_until([&] { return text == "hello\n"; });
+    CHECK(test::children().empty());
+    stage.turn();  // libuv lets go of what was made for nothing
+  }
+}
+
 TEST_CASE("descriptors that run out while stdout and stderr are swapped leave none behind") {
   auto end = test::apart([] {
     command swap{.argv = {"true"}, .output = stdio::descriptor(2), .error_output = stdio::descriptor(1)};

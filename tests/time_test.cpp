@@ -9,7 +9,6 @@
 #include "support/timing.hpp"
 
 using std::chrono::milliseconds;
-using uvreap::child_exit;
 
 namespace {
 

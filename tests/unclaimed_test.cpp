@@ -35,7 +35,7 @@ __attribute__((no_sanitize("address", "thread", "undefined"))) int sleeper(void*
 class sleepers {
  public:
   explicit sleepers(int count) {
-    constexpr std::size_t stack = 16 * 1024;
+    constexpr std::size_t stack = 16'384;
     size_ = stack * static_cast<std::size_t>(count);
     void* memory =
         ::mmap(nullptr, size_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);

@@ -24,9 +24,13 @@ namespace {
 
 constexpr const char* second_life = "UVREAP_TEST_SECOND_LIFE";
 bool in_second_life() { return std::getenv(second_life) != nullptr; }
+int descriptor_of_first_life() {
+  const char* number = std::getenv(second_life);
+  return number == nullptr ? -1 : std::atoi(number);
+}
 
 // The last thing that a test case does in its second life: a filter that matched nothing would hold, too.
-void say_that_it_held() { REQUIRE(::write(std::atoi(std::getenv(second_life)), "x", 1) == 1); }
+void say_that_it_held() { REQUIRE(::write(descriptor_of_first_life(), "x", 1) == 1); }
 
 // Runs the test case of that name once more, in this program executed afresh, after prepare has been called
 // in the new process: what exec hands on can be had in no other way. True if it held there.

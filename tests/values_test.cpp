@@ -257,5 +257,6 @@ TEST_CASE("scopes are equal when they select the same children in the same words
 }
 
 // Values can be kept, sent and copied with no thought of ownership, and asked in constant expressions.
-static_assert(std::is_trivially_copyable_v<child_exit> && std::is_trivially_copyable_v<child_change>);
+static_assert(std::is_nothrow_move_constructible_v<child_exit>);
+static_assert(std::is_trivially_copyable_v<child_change>);
 static_assert(!wait_status{} && wait_status{0} && wait_status{0x300}.raw() == 0x300);

@@ -17,7 +17,7 @@ struct awaitable::waiter {
 
   void go_on(exit_result with) noexcept {
     if (!waiting) return;
-    result = with;
+    result = std::move(with);
     std::exchange(waiting, nullptr).resume();
   }
 };
@@ -66,6 +66,6 @@ bool awaitable::await_suspend(std::coroutine_handle<> coroutine) noexcept try {
   return false;
 }
 
-exit_result awaitable::await_resume() const noexcept { return waiter_->result; }
+exit_result awaitable::await_resume() noexcept { return std::move(waiter_->result); }
 
 }  // namespace uvreap

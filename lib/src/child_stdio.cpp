@@ -33,6 +33,9 @@ bool child_stdio::is_sound(const command& wanted) noexcept {
   auto is_merged = [](const stdio& one) { return one.what_ == stdio::kind::same_as_output; };
   auto has_nul = [](const stdio& one) { return one.path_.find('\0') != std::string::npos; };
   if (is_merged(wanted.input) || is_merged(wanted.output)) return false;
+  // A reaper has made pipes of the captured ones before they get here.
+  if (wanted.input.is_captured() || wanted.output.is_captured() || wanted.error_output.is_captured())
+    return false;
   return !has_nul(wanted.input) && !has_nul(wanted.output) && !has_nul(wanted.error_output);
 }
 

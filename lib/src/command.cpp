@@ -40,4 +40,17 @@ stdio stdio::same_as_output() noexcept {
   return made;
 }
 
+stdio stdio::captured(std::size_t limit) noexcept {
+  stdio made;
+  made.what_ = kind::captured;
+  made.limit_ = limit;
+  return made;
+}
+
+command& command::capture(std::size_t limit) noexcept {
+  output = stdio::captured(limit);
+  if (error_output != stdio::same_as_output()) error_output = stdio::captured(limit);
+  return *this;
+}
+
 }  // namespace uvreap

@@ -25,8 +25,23 @@ void ready_list::add(const child_exit& exit, watch watched) noexcept {
   spare_.front() = {.exit = exit, .watched = std::move(watched)};
   const watch& its = spare_.front().watched;
   if (its.holds_the_loop()) ++holding_;
-  entries& where = its.reserved() ? kept_ : waiting_;
+  if (its.output) its.output->collected();
+  entries& where = place_of(its);
   where.splice(where.end(), spare_, spare_.begin());
+}
+
+ready_list::entries& ready_list::place_of(const watch& watched) noexcept {
+  if (watched.output && !watched.output->ended()) return reading_;
+  return watched.reserved() ? kept_ : waiting_;
+}
+
+void ready_list::read() noexcept {
+  for (auto one = reading_.begin(); one != reading_.end();) {
+    auto next = std::next(one);
+    entries& where = place_of(one->watched);
+    where.splice(where.end(), reading_, one);
+    one = next;
+  }
 }
 
 void ready_list::add(const child_change& change, std::shared_ptr<change_listener> listener) noexcept {
@@ -45,6 +60,7 @@ void ready_list::tell_one() noexcept {
   if (one.change) {
     if (!one.watched.changes->muted) one.watched.changes->tell(*one.change);
   } else if (one.watched.tell) {
+    if (one.watched.output) one.watched.output->hand_over(one.exit);
     one.watched.tell(one.exit);
   }
   telling.clear();
@@ -52,7 +68,7 @@ void ready_list::tell_one() noexcept {
 }
 
 bool ready_list::forget(pid_t pid, const which_watch& which) noexcept {
-  for (entries* where : {&waiting_, &kept_}) {
+  for (entries* where : {&waiting_, &kept_, &reading_}) {
     auto found = std::find_if(where->begin(), where->end(), [&](const entry& one) {
       return one.is_exit_of(pid) && (!which || which(one.watched.tell));
     });
@@ -67,23 +83,38 @@ bool ready_list::forget(pid_t pid, const which_watch& which) noexcept {
 }
 
 bool ready_list::has(pid_t pid) const noexcept {
-  return find_exit(waiting_, pid) != waiting_.end() || find_exit(kept_, pid) != kept_.end();
+  auto is_in = [pid](const entries& where) { return find_exit(where, pid) != where.end(); };
+  return is_in(waiting_) || is_in(kept_) || is_in(reading_);
 }
 
 bool ready_list::tell_kept(pid_t pid, watch& with) noexcept {
-  auto found = find_exit(kept_, pid);
-  if (found == kept_.end()) return false;
-  if (with.reserved()) return true;  // reserved again: nothing to tell it to yet
-  found->watched = std::move(with);
-  if (found->watched.holds_the_loop()) ++holding_;
-  waiting_.splice(waiting_.end(), kept_, found);
-  return true;
+  for (entries* from : {&kept_, &reading_}) {
+    auto found = find_exit(*from, pid);
+    if (found == from->end() || !found->watched.reserved()) continue;
+    if (with.reserved()) return true;  // reserved again: nothing to tell it to yet
+    with.output = std::move(found->watched.output);
+    found->watched = std::move(with);
+    if (found->watched.holds_the_loop()) ++holding_;
+    entries& where = place_of(found->watched);
+    where.splice(where.end(), *from, found);
+    return true;
+  }
+  return false;
+}
+
+void ready_list::leave_to_the_loop() noexcept {
+  for (entries* where : {&waiting_, &kept_, &reading_}) {
+    for (entry& one : *where) {
+      if (one.watched.output) one.watched.output->leave_to_the_loop();
+    }
+  }
 }
 
 void ready_list::clear() noexcept {
   entries gone;
   gone.splice(gone.end(), waiting_);
   gone.splice(gone.end(), kept_);
+  gone.splice(gone.end(), reading_);
   for (entry& one : gone) {
     one.watched.mute();
     if (one.watched.holds_the_loop()) --holding_;

@@ -1,5 +1,6 @@
-// What a pass collected and nobody has been told: exits and changes in the order of their collection, and the
-// exits of reserved children, kept until watch() brings their callback.
+// What a pass collected and nobody has been told: exits and changes in the order of their collection, the
+// exits of reserved children, kept until watch() brings their callback, and those whose captured output is
+// still being read.
 #pragma once
 
 #include <list>
@@ -27,7 +28,10 @@ class ready_list {
   [[nodiscard]] bool has(pid_t) const noexcept;
   bool tell_kept(pid_t, watch&) noexcept;  // a reserved one has its callback now; false: it is not here
 
+  void read() noexcept;  // some captured output has ended: whose it was can be told
+
   void clear() noexcept;
+  void leave_to_the_loop() noexcept;
   [[nodiscard]] bool empty() const noexcept { return waiting_.empty(); }
   [[nodiscard]] std::size_t size() const noexcept { return waiting_.size(); }
   [[nodiscard]] std::size_t holding() const noexcept { return holding_; }
@@ -42,8 +46,11 @@ class ready_list {
   };
   using entries = std::list<entry>;
 
+  [[nodiscard]] entries& place_of(const watch&) noexcept;
+
   entries waiting_;
-  entries kept_;   // of reserved children, oldest first
+  entries kept_;  // of reserved children, oldest first
+  entries reading_;
   entries spare_;  // the room
   std::size_t holding_ = 0;
 };

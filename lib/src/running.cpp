@@ -32,6 +32,7 @@ running::running(registry& all, const options& options, std::unique_ptr<exit_ind
       index_(std::move(index)),
       endings_(registry_, table_),
       pass_(registry_, *index_, table_, ready_, options_, stats_),
+      reading_{.all = registry_, .origin = origin_, .on_end = [this] { on_output_read(); }},
       poller_(options_.poll_every),
       hand_overs_(std::move(handed)) {
   pass_.tell_endings(endings_);
@@ -39,6 +40,8 @@ running::running(registry& all, const options& options, std::unique_ptr<exit_ind
 
 int running::open(uv_loop_t& loop, const std::shared_ptr<void>& farewell) noexcept {
   thread_.bind();
+  reading_.loop = &loop;
+  reading_.farewell = farewell;
   auto in_check = [](uv_check_t* handle) {
     if (running* owner = owner_of(handle)) return owner->on_check();
     uv_check_stop(handle);
@@ -101,6 +104,7 @@ void running::close() noexcept {
   hand_overs_->close();
   ready_.clear();
   table_.clear();
+  reading_.farewell.reset();
 }
 
 void running::close_in_copy() noexcept {
@@ -123,6 +127,8 @@ void running::close_handles() noexcept {
 void running::leave_to_the_loop() noexcept {
   closed_ = true;
   pass_.stop();
+  table_.leave_to_the_loop();
+  ready_.leave_to_the_loop();
   sigchld_.leave_to_the_loop();
   index_poll_.leave_to_the_loop();
   index_->leave_descriptor();
@@ -176,6 +182,12 @@ void running::on_posted() noexcept {
   settle();
 }
 
+void running::on_output_read() noexcept {
+  thread_.bind();
+  ready_.read();
+  turn_.due();
+}
+
 // ---- collect, tell
 
 void running::on_check() noexcept {
@@ -190,7 +202,8 @@ void running::on_check() noexcept {
 
 void running::settle() noexcept {
   if (closed_) return;  // by the destructor of a capture, a moment ago
-  bool something_to_do = table_.size() != 0 || !ready_.empty() || pass_.unclaimed() != nullptr;
+  bool something_to_do =
+      table_.size() != 0 || !ready_.empty() || ready_.holding() != 0 || pass_.unclaimed() != nullptr;
   poller_.stand_by(something_to_do, table_.holding() + ready_.holding() != 0);
   if (pass_.unclaimed() != nullptr) await_grace();
   // A failure (no descriptor for libuv's signal pipe) leaves it to the poller, and to the next time.
@@ -272,6 +285,7 @@ int running::take_back(pid_t pid, uvreap::watch& there, uvreap::watch& with) noe
   if (!make_room()) return UV_ENOMEM;
   if (with.changes != nullptr) pass_.want_changes(pid);
   with.timed_out = there.timed_out;
+  with.output = std::move(there.output);
   there.mute();
   endings_.forgotten(pid, there);
   endings_.watched(pid, with);
@@ -311,7 +325,18 @@ int running::fork(pid_t* out, std::function<int()>& child_main, uvreap::watch& w
 }
 
 int running::spawn(pid_t* out, const command& what, uvreap::watch& wanted) {
-  return make_child(out, wanted, [&](pid_t* pid) { return uvreap::spawn(pid, what); });
+  if (!capture::wanted_by(what)) {
+    return make_child(out, wanted, [&](pid_t* pid) { return uvreap::spawn(pid, what); });
+  }
+  wanted.output = std::make_unique<capture>(reading_);
+  capture& output = *wanted.output;
+  if (int error = output.open(what); error != 0) return error;
+  command with_pipes = output.with_pipes(what);
+  return make_child(out, wanted, [&](pid_t* pid) {
+    int error = uvreap::spawn(pid, with_pipes);
+    if (error == 0) output.begin();
+    return error;
+  });
 }
 
 int running::release(pid_t pid) noexcept {
@@ -343,6 +368,8 @@ int running::forget(pid_t pid, const which_watch& which) noexcept {
     endings_.forgotten(pid, *there);
     uvreap::watch forgotten;
     forgotten.forgotten = true;
+    forgotten.output = std::move(there->output);
+    if (forgotten.output) forgotten.output->discard();
     table_.replace(*there, std::move(forgotten));
   } else {
     result = ready_.forget(pid, which) ? 0 : UV_ESRCH;

@@ -8,6 +8,7 @@
 #include <functional>
 #include <memory>
 
+#include "capture.hpp"
 #include "exit_index.hpp"
 #include "hand_overs.hpp"
 #include "idle_poller.hpp"
@@ -58,6 +59,7 @@ class running : public std::enable_shared_from_this<running> {
   void on_check() noexcept;
   void on_posted() noexcept;
   void on_grace() noexcept;
+  void on_output_read() noexcept;
 
   [[nodiscard]] int take_back(pid_t, uvreap::watch& there, uvreap::watch& with) noexcept;
   template <class Make>
@@ -87,6 +89,7 @@ class running : public std::enable_shared_from_this<running> {
   sigchld sigchld_;
   uv_handle<uv_poll_t> index_poll_;  // closed before the index, whose descriptor it polls
   uv_handle<uv_timer_t> grace_;      // any(): the next unclaimed zombie's ends
+  reading reading_;
   idle_poller poller_;
   turn turn_;
   std::shared_ptr<hand_overs> hand_overs_;

@@ -15,7 +15,7 @@ namespace uvreap {
 class turn {
  public:
   [[nodiscard]] int open(uv_loop_t& loop, void* data, uv_check_cb in_check,
-                         std::shared_ptr<void> farewell) noexcept {
+                         const std::shared_ptr<void>& farewell) noexcept {
     in_check_ = in_check;
     int error = check_.open([&](uv_check_t* handle) { return uv_check_init(&loop, handle); }, data, farewell);
     if (error != 0) return error;

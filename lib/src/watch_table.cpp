@@ -51,6 +51,12 @@ void watch_table::clear() noexcept {
   for (auto& [pid, watched] : gone) watched.mute();
 }
 
+void watch_table::leave_to_the_loop() noexcept {
+  for (auto& [pid, watched] : watches_) {
+    if (watched.output) watched.output->leave_to_the_loop();
+  }
+}
+
 watch watch_table::take(pid_t pid) noexcept {
   auto node = watches_.extract(pid);
   if (node.mapped().holds_the_loop()) --holding_;

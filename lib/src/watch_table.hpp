@@ -12,6 +12,7 @@
 #include <map>
 #include <memory>
 
+#include "capture.hpp"
 #include "uvreap/child_exit.hpp"
 #include "uvreap/reaper.hpp"
 
@@ -27,6 +28,7 @@ struct change_listener {
 struct watch {
   callback tell;  // empty: reserved, or forgotten
   std::shared_ptr<change_listener> changes;
+  std::unique_ptr<capture> output;  // the child's, if its command captured it
   std::uint64_t deadline_ms =
       0;  // 0: none. After so many, until it is in the table; then by the loop's clock
   std::uint32_t grace_ms = 0;
@@ -58,6 +60,7 @@ class watch_table {
   [[nodiscard]] watch take(pid_t) noexcept;  // of a pid that is there
 
   void clear() noexcept;
+  void leave_to_the_loop() noexcept;
 
   [[nodiscard]] std::size_t size() const noexcept { return watches_.size(); }
   [[nodiscard]] std::size_t holding() const noexcept { return holding_; }

@@ -152,8 +152,8 @@ void schedule::tracer_comes_or_goes() {
 void schedule::fault_comes() {
   if (!one_in(fault_chance_)) return;
   faulty_ = true;
-  auto from = static_cast<std::uint64_t>(1 + below(4));
-  auto times = static_cast<std::uint64_t>(1 + below(40));
+  auto from = std::uint64_t{1} + static_cast<std::uint64_t>(below(4));
+  auto times = std::uint64_t{1} + static_cast<std::uint64_t>(below(40));
   switch (below(5)) {
     case 0:
       return rig_.kernel.plan({.where = fake_call::wait4, .error = EINTR, .from = from, .times = times});

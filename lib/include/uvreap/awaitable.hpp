@@ -44,7 +44,7 @@ class UVREAP_API awaitable {
 
   [[nodiscard]] bool await_ready() const noexcept { return false; }
   [[nodiscard]] bool await_suspend(std::coroutine_handle<>) noexcept;
-  [[nodiscard]] exit_result await_resume() const noexcept;
+  [[nodiscard]] exit_result await_resume() noexcept;
 
  private:
   friend class reaper;

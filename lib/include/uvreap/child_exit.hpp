@@ -9,6 +9,7 @@
 #include <sys/types.h>
 
 #include <iosfwd>
+#include <string>
 
 #include "uvreap/export.hpp"
 #include "uvreap/resource_usage.hpp"
@@ -24,6 +25,16 @@ enum class notice {
   already,  // it had ended before watch()
 };
 
+// What a child wrote to a stream that its command captured (stdio::captured).
+struct UVREAP_API captured {
+  std::string bytes;
+  bool cut_by_limit = false;  // there was more than the limit, or than there was memory for
+  bool cut_by_time = false;   // its end was not seen: somebody held it longer than command::drain
+
+  [[nodiscard]] bool complete() const noexcept { return !cut_by_limit && !cut_by_time; }
+  friend bool operator==(const captured&, const captured&) noexcept = default;
+};
+
 struct UVREAP_API child_exit {
   pid_t pid = 0;
   bool lost = false;  // somebody else took the status: status and usage are empty
@@ -33,6 +44,8 @@ struct UVREAP_API child_exit {
   wait_status status{};
   resource_usage usage{};
   notice noticed_by = notice::sigchld;
+  captured output{};  // empty and complete where nothing was captured; not printed by <<
+  captured error_output{};
 
   friend bool operator==(const child_exit&, const child_exit&) noexcept = default;
 };

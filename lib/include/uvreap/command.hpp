@@ -6,6 +6,10 @@
 //     pid_t pid = 0;
 //     int error = reaper.spawn(&pid, list, [](const uvreap::child_exit& exit) { std::cout << exit; });
 //
+//     list.capture(1 << 20);  // instead of the pipe: the exit brings what was written
+//     error = reaper.spawn(&pid, list, [](const uvreap::child_exit& exit) { std::cout << exit.output.bytes;
+//     });
+//
 // Plain data: nothing is looked at, opened or made before spawn(), which leaves it as it was, so one command
 // may be spawned many times. Descriptors given to it stay the caller's.
 //
@@ -22,6 +26,8 @@
 
 #include <sys/types.h>
 
+#include <chrono>
+#include <cstddef>
 #include <map>
 #include <string>
 #include <vector>
@@ -63,11 +69,18 @@ class UVREAP_API stdio {
   // For error_output only (elsewhere UV_EINVAL): whatever output is, as 2>&1 does.
   [[nodiscard]] static stdio same_as_output() noexcept;
 
+  // For output and error_output, and reaper::spawn() only (elsewhere UV_EINVAL): the reaper reads it and
+  // hands it over with the exit, the first so many bytes of it. The child is never held up: the rest is read
+  // too, and dropped.
+  [[nodiscard]] static stdio captured(std::size_t limit) noexcept;
+  [[nodiscard]] bool is_captured() const noexcept { return what_ == kind::captured; }
+  [[nodiscard]] std::size_t limit() const noexcept { return limit_; }
+
   friend bool operator==(const stdio&, const stdio&) = default;
 
  private:
   friend class child_stdio;
-  enum class kind { inherit, descriptor, file, pipe, same_as_output };
+  enum class kind { inherit, descriptor, file, pipe, same_as_output, captured };
 
   kind what_ = kind::inherit;
   int descriptor_ = -1;
@@ -75,6 +88,7 @@ class UVREAP_API stdio {
   mode_t mode_ = 0;
   std::string path_;
   int* our_end_ = nullptr;
+  std::size_t limit_ = 0;
 };
 
 // Names must be neither empty nor hold '='.
@@ -119,6 +133,14 @@ struct UVREAP_API command {
   // Descriptors above 2: false: the child gets none, wherever they came from. true: it gets those without
   // close-on-exec.
   bool keep_descriptors = false;
+
+  // The exit of a child with captured streams is told when they have ended too, but at most this long after
+  // it was collected: whoever the child left behind may hold them for ever. 0: what the pipes hold then is
+  // read. Negative: UV_EINVAL.
+  std::chrono::milliseconds drain{1000};
+
+  // Both streams, each up to the limit; or the one they are, if error_output is same_as_output().
+  command& capture(std::size_t limit) noexcept;
 
   friend bool operator==(const command&, const command&) = default;
 };

@@ -108,7 +108,8 @@ class UVREAP_API reaper {
   // UV_ENOMEM: try again later. After close() it begins anew.
   [[nodiscard]] int start();
 
-  // Releases every watch (the children stay yours, zombies too), drops what is collected and untold. done
+  // Releases every watch (the children stay yours, zombies too), drops what is collected and untold, and
+  // closes captured streams. done
   // runs in a later turn, when libuv has let go of every handle. Closing again, or before start(), is 0 and
   // calls done too.
   int close(std::function<void()> done = {});
@@ -126,12 +127,12 @@ class UVREAP_API reaper {
   [[nodiscard]] int watch_pidfd(int pidfd, callback);
   [[nodiscard]] int watch_pidfd(int pidfd, watch_options, callback);
 
-  // No callback, and the child is yours to wait for (in any(): left alone). UV_EALREADY: its status is taken
-  // already, and the callback still comes. UV_ESRCH: not watched here.
+  // No callback, and the child is yours to wait for (in any(): left alone); captured streams are closed.
+  // UV_EALREADY: its status is taken already, and the callback still comes. UV_ESRCH: not watched here.
   [[nodiscard]] int release(pid_t);
 
-  // No callback, still reaped. If it is collected already, its telling is dropped. UV_ESRCH: not watched
-  // here.
+  // No callback, still reaped; captured streams are read on and dropped. If it is collected already, its
+  // telling is dropped. UV_ESRCH: not watched here.
   [[nodiscard]] int forget(pid_t);
 
   // any(): this child is somebody else's to wait for. Ends when wait says that it is gone, or by watch().
@@ -159,7 +160,9 @@ class UVREAP_API reaper {
   [[nodiscard]] int fork(pid_t* out, std::function<int()> child_main, watch_options, callback);
 
   // Reserves, spawns (as uvreap::spawn does) and watches: the same for a program. Errors of spawn, the exec's
-  // among them; then there is no child, and *out and our ends of the command's pipes are untouched.
+  // among them; then there is no child, and *out and our ends of the command's pipes are untouched. Streams
+  // that the command captures are read on the loop, and the exit is told when they have ended (see
+  // command::drain), with what was in them; until then release() answers UV_EALREADY.
   [[nodiscard]] int spawn(pid_t* out, const command&, callback);
   [[nodiscard]] int spawn(pid_t* out, const command&, watch_options, callback);
 

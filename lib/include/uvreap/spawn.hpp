@@ -30,7 +30,7 @@ namespace uvreap {
 //   UV_EMFILE, UV_ENFILE       no descriptors for the pipes
 //   UV_EBADF                   a given descriptor is negative or closed
 //   UV_EINVAL                  no argv, a NUL in a string, a bad name in env, same_as_output() for another
-//                              than error_output
+//                              than error_output, a captured stream: only a reaper can read it
 [[nodiscard]] UVREAP_API int spawn(pid_t* out, const command&);
 
 }  // namespace uvreap
