@@ -294,7 +294,8 @@ TEST_CASE("terminating the group ends those who hold the pipe, and the output co
   what.argv[2] += "; " + turnstile.wait();
   REQUIRE(stage.reaper.spawn(&pid, what, [&](const child_exit& exit) { told = exit; }) == 0);
   REQUIRE(stage.reaper.terminate(pid, milliseconds(100)) == 0);
-  stage.run_until([&] { return told.has_value(); });
+  stage.run_dry();  // on a kernel before 6.9 the leader's zombie stays until the grace is over
+  REQUIRE(told.has_value());
   CHECK(told->output.complete());
 }
 

@@ -1,6 +1,7 @@
 // refuse CALL=ERRNO... -- PROGRAM ARGS: runs a program under a kernel that refuses these system calls, by a
-// seccomp filter, as a container's profile or an old kernel would. Exit status 77, which is "skipped", where
-// seccomp itself is refused.
+// seccomp filter, as a container's profile or an old kernel would. pidfd_send_signal is refused with flags
+// only, which is what a kernel before 6.9 says to a signal for a group. Exit status 77, which is "skipped",
+// where seccomp itself is refused.
 #include <linux/audit.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
@@ -21,16 +22,24 @@ namespace {
 const std::map<std::string, unsigned> calls{
     {"io_uring_setup", SYS_io_uring_setup},
     {"pidfd_open", SYS_pidfd_open},
+    {"pidfd_send_signal", SYS_pidfd_send_signal},
     {"prctl", SYS_prctl},
 };
-const std::map<std::string, unsigned> errors{{"ENOSYS", ENOSYS}, {"EPERM", EPERM}, {"EACCES", EACCES}};
+const std::map<std::string, unsigned> errors{
+    {"ENOSYS", ENOSYS}, {"EPERM", EPERM}, {"EACCES", EACCES}, {"EINVAL", EINVAL}};
 
 sock_filter statement(unsigned code, unsigned value) {
   return {static_cast<unsigned short>(code), 0, 0, value};
 }
 
 void refuse(std::vector<sock_filter>& filter, unsigned call, unsigned error) {
-  filter.push_back({BPF_JMP | BPF_JEQ | BPF_K, 0, 1, call});
+  bool flags_only = call == SYS_pidfd_send_signal;
+  filter.push_back({BPF_JMP | BPF_JEQ | BPF_K, 0, static_cast<unsigned char>(flags_only ? 4 : 1), call});
+  if (flags_only) {
+    filter.push_back(statement(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, args[3])));
+    filter.push_back({BPF_JMP | BPF_JEQ | BPF_K, 0, 1, 0});
+    filter.push_back(statement(BPF_RET | BPF_K, SECCOMP_RET_ALLOW));
+  }
   filter.push_back(statement(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | error));
 }
 
