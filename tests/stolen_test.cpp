@@ -1,8 +1,6 @@
 // Somebody else waits for a child of ours: the exit is told as lost, once, and no status is made up for it.
 #include <doctest/doctest.h>
-#include <linux/sched.h>
 #include <signal.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -11,6 +9,7 @@
 #include <thread>
 #include <vector>
 
+#include "support/fork_as.hpp"
 #include "support/stage.hpp"
 #include "support/timing.hpp"
 
@@ -61,15 +60,6 @@ struct victim {
   }
 };
 
-// Forks a child with that very number, which has to be free; -1 where that is not allowed.
-pid_t fork_as(pid_t number) {
-  clone_args arguments{};
-  arguments.exit_signal = SIGCHLD;
-  arguments.set_tid = reinterpret_cast<std::uintptr_t>(&number);
-  arguments.set_tid_size = 1;
-  return static_cast<pid_t>(::syscall(SYS_clone3, &arguments, sizeof arguments));
-}
-
 // A process that has a stolen child's number, and is no child of ours but our child's. It waits for any
 // signal; its parent waits for the gate, and then ends with 0 if no signal has reached it.
 class namesake {
@@ -92,7 +82,7 @@ class namesake {
 
  private:
   int watch_over(pid_t number) {
-    pid_t pid = fork_as(number);
+    pid_t pid = test::fork_as(number);
     if (pid == 0) {
       for (;;) ::pause();
     }
