@@ -23,7 +23,7 @@ namespace {
 
 class exit_index_pidfd final : public exit_index {
  public:
-  exit_index_pidfd() noexcept : set_(::epoll_create1(EPOLL_CLOEXEC)), most_(limit()) {}
+  exit_index_pidfd() noexcept : set_(::epoll_create1(EPOLL_CLOEXEC)) {}
 
   ~exit_index_pidfd() override {
     // No EPOLL_CTL_DEL: in a forked copy the set is the parent's too.
@@ -43,7 +43,7 @@ class exit_index_pidfd final : public exit_index {
 
   int arm(pid_t pid) noexcept override {
     if (pidfds_.find(pid) != nullptr) return 0;
-    if (pidfds_.size() >= most_) return UV_EMFILE;
+    if (pidfds_.size() >= most()) return UV_EMFILE;
     int pidfd = sys::pidfd_open(pid);
     if (pidfd < 0) return uv_translate_sys_error(errno);
     epoll_event event{.events = EPOLLIN, .data = {.u64 = static_cast<std::uint64_t>(pid)}};
@@ -99,14 +99,14 @@ class exit_index_pidfd final : public exit_index {
   }
 
  private:
-  static std::size_t limit() noexcept {
+  // Asked for each child: a program may lift its limit after start, or lower it.
+  static std::size_t most() noexcept {
     ::rlimit files{};
     if (::getrlimit(RLIMIT_NOFILE, &files) != 0) return 256;
     return std::min<std::size_t>(1024, files.rlim_cur / 4);
   }
 
   int set_;
-  std::size_t most_;
   pid_map<int> pidfds_;
   bool look_ = false;
 };
