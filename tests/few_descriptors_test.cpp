@@ -1,0 +1,161 @@
+// A program that has eight descriptors left, or none: children are watched and told all the same, an index
+// that cannot be had says so, and children get a place in it once there are descriptors again.
+#include <doctest/doctest.h>
+#include <fcntl.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <optional>
+
+#include "support/crowd.hpp"
+#include "support/stage.hpp"
+
+using std::chrono::milliseconds;
+using uvreap::index_kind;
+using uvreap::statistics;
+
+namespace {
+
+// Just so many descriptors can be opened meanwhile.
+class descriptors_left {
+ public:
+  explicit descriptors_left(int left) {
+    ::getrlimit(RLIMIT_NOFILE, &before_);
+    int lowest_refused = 0;
+    for (int free = 0;; ++lowest_refused) {
+      if (::fcntl(lowest_refused, F_GETFD) < 0 && free++ == left) break;
+    }
+    rlimit now{static_cast<rlim_t>(lowest_refused), before_.rlim_max};
+    REQUIRE(::setrlimit(RLIMIT_NOFILE, &now) == 0);
+  }
+  ~descriptors_left() { ::setrlimit(RLIMIT_NOFILE, &before_); }
+  descriptors_left(const descriptors_left&) = delete;
+  descriptors_left& operator=(const descriptors_left&) = delete;
+
+ private:
+  rlimit before_{};
+};
+
+constexpr int for_a_gate = 2;  // the test's own, in what it leaves to the library
+
+uvreap::options with_a_quick_poller(bool automatic = false) {
+  auto options = test::options_of_this_run();
+  options.poll_every = milliseconds(20);  // children climb back with its ticks
+  if (automatic) options.index = index_kind::automatic;
+  return options;
+}
+
+void close_for_now(test::stage& stage) {
+  bool done = false;
+  REQUIRE(stage.reaper.close([&] { done = true; }) == 0);
+  stage.run_until([&] { return done; });
+}
+
+// What a rung of names needs at start: itself, and a pidfd to try it on.
+constexpr int to_start_a_rung = 2;
+
+}  // namespace
+
+TEST_CASE("with 8 descriptors left a reaper starts, and tells 50 children truly") {
+  test::stage stage(with_a_quick_poller());
+  auto rung = stage.reaper.stats().index;
+  close_for_now(stage);
+  std::optional<descriptors_left> few(8 + for_a_gate);
+  REQUIRE(stage.reaper.start() == 0);
+  CHECK(stage.reaper.stats().index == rung);
+  {
+    test::crowd children(stage, 50);
+    auto stats = stage.reaper.stats();
+    CHECK(stats.on_ring + stats.on_pidfd + stats.on_peek == 50);
+    if (rung == index_kind::ring) CHECK(stats.on_ring == 50);  // no descriptor stays with a child there
+    if (rung == index_kind::pidfd) {
+      CHECK(stats.on_pidfd > 0);
+      CHECK(stats.on_pidfd < 8);  // the program has some left
+      CHECK(stats.stepped_down == UV_EMFILE);
+    }
+    children.end();
+    children.check_each_told_once();
+  }
+  few.reset();
+  test::crowd later(stage, 50);
+  if (test::names_exits()) stage.run_until([&] { return stage.reaper.stats().indexed == 50; });
+  later.end();
+  later.check_each_told_once();
+}
+
+TEST_CASE(
+    "children that are watched when no descriptor is left are told, or climb back when there are some") {
+  test::stage stage(with_a_quick_poller());
+  std::optional<descriptors_left> none;
+  {
+    test::crowd before(stage, 1);
+    CHECK(stage.reaper.stats().indexed == (test::names_exits() ? 1 : 0));
+    before.end();
+    before.check_each_told_once();
+  }
+  none.emplace(for_a_gate);
+  test::crowd told_meanwhile(stage, 25);
+  none.emplace(for_a_gate);
+  test::crowd told_later(stage, 25);
+  auto stats = stage.reaper.stats();
+  CHECK(stats.watched == 50);
+  CHECK(stats.indexed == 0);
+  CHECK(stats.on_peek == 50);
+  if (test::names_exits()) CHECK(stats.stepped_down == UV_EMFILE);
+  told_meanwhile.end();
+  told_meanwhile.check_each_told_once();
+  CHECK(told_later.told() == 0);
+
+  none.reset();
+  if (test::names_exits()) stage.run_until([&] { return stage.reaper.stats().indexed == 25; });
+  test::crowd watched_later(stage, 25);
+  CHECK(stage.reaper.stats().indexed == (test::names_exits() ? 50 : 0));
+  told_later.end();
+  watched_later.end();
+  told_later.check_each_told_once();
+  watched_later.check_each_told_once();
+}
+
+TEST_CASE("an index that was asked for and cannot be had is start's error, and another start may have it") {
+  test::stage stage(with_a_quick_poller());
+  auto asked_for = test::options_of_this_run().index;
+  bool wants_descriptors = asked_for == index_kind::ring || asked_for == index_kind::pidfd;
+  for (int left = 0; left <= 8; ++left) {
+    CAPTURE(left);
+    close_for_now(stage);
+    {
+      descriptors_left few(left);
+      int error = stage.reaper.start();
+      CHECK(error == (wants_descriptors && left < to_start_a_rung ? UV_EMFILE : 0));
+      if (error != 0) {
+        CHECK(stage.reaper.stats() == statistics{});
+        CHECK(stage.reaper.watch(::getppid(), [](const uvreap::child_exit&) {}) == UV_EINVAL);
+      }
+    }
+    int error = stage.reaper.start();
+    CHECK((error == 0 || error == UV_EALREADY));
+    test::crowd children(stage, 5);
+    children.end();
+    children.check_each_told_once();
+  }
+}
+
+TEST_CASE("an index that is left to the reaper steps down where it cannot be had, and says why") {
+  test::stage stage(with_a_quick_poller(true));
+  auto best = stage.reaper.stats().index;
+  for (int left = 0; left <= 8; ++left) {
+    CAPTURE(left);
+    close_for_now(stage);
+    descriptors_left few(left + for_a_gate);
+    std::optional<test::gate> takes_some(std::in_place);
+    REQUIRE(stage.reaper.start() == 0);
+    takes_some.reset();
+    bool enough = left >= to_start_a_rung;
+    auto stats = stage.reaper.stats();
+    CHECK(stats.index == (enough ? best : index_kind::peek));
+    if (!enough && best != index_kind::peek) CHECK(stats.stepped_down == UV_EMFILE);
+    test::crowd children(stage, 5);
+    children.end();
+    children.check_each_told_once();
+  }
+}
