@@ -109,7 +109,9 @@ struct listener {
 }  // namespace
 
 TEST_CASE("a zombie that a tracer holds costs the loop nearly nothing, and is told when the tracer waits") {
-  test::stage stage;
+  auto options = test::options_of_this_run();
+  options.poll_every = milliseconds(100);  // it does ask, now and then
+  test::stage stage(options);
   listener listener;
   tracee child(3);
   tracer tracer(child);
