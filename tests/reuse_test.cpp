@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <cstring>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "support/fork_as.hpp"
@@ -169,7 +170,8 @@ TEST_CASE("a number that a thousand children have one after another gives none o
     CAPTURE(which);
     generation* child = children.next();
     if (child == nullptr) {
-      MESSAGE("SKIP: a child's number cannot be chosen here (clone3 set_tid): ", std::strerror(errno));
+      MESSAGE("SKIP: a child's number cannot be chosen here (clone3 set_tid): ",
+              std::string(std::strerror(errno)));
       return;
     }
     REQUIRE(stage.reaper.watch(child->pid, child->callback()) == 0);

@@ -11,6 +11,7 @@
 
 #include <cerrno>
 #include <cstring>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -76,7 +77,7 @@ class tracer {
   tracer& operator=(const tracer&) = delete;
 
   [[nodiscard]] bool holds() const {
-    if (why_not_ != 0) MESSAGE("SKIP: ptrace is refused here: ", std::strerror(why_not_));
+    if (why_not_ != 0) MESSAGE("SKIP: ptrace is refused here: ", std::string(std::strerror(why_not_)));
     return why_not_ == 0;
   }
   void wait() const { may_wait_.open(); }
