@@ -1,0 +1,81 @@
+// A client of an example's server: a connection to a port of the loopback, spoken to in lines.
+//
+//     test::line_client client(port);
+//     client.say("date\n");
+//     CHECK(client.line() == "...");
+#pragma once
+
+#include <arpa/inet.h>
+#include <doctest/doctest.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <string>
+
+#include "demo_program.hpp"
+
+namespace test {
+
+class line_client {
+ public:
+  explicit line_client(int port) {
+    REQUIRE(socket_ >= 0);
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    address.sin_port = htons(static_cast<in_port_t>(port));
+    connected = ::connect(socket_, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0;
+  }
+  ~line_client() { ::close(socket_); }
+  line_client(const line_client&) = delete;
+  line_client& operator=(const line_client&) = delete;
+
+  bool connected = false;
+
+  void say(const std::string& text) const {
+    REQUIRE(::send(socket_, text.data(), text.size(), MSG_NOSIGNAL) == static_cast<ssize_t>(text.size()));
+  }
+
+  // The next line without its end; empty: the connection ended.
+  std::string line() {
+    auto end = read_.find('\n');
+    while (end == std::string::npos) {
+      if (!read_some()) return {};
+      end = read_.find('\n');
+    }
+    std::string first = read_.substr(0, end);
+    read_.erase(0, end + 1);
+    return first;
+  }
+
+  // All that comes until the connection ends.
+  std::string rest() {
+    while (read_some()) {
+    }
+    return read_;
+  }
+
+ private:
+  bool read_some() {
+    pollfd ready{.fd = socket_, .events = POLLIN, .revents = 0};
+    REQUIRE_MESSAGE(::poll(&ready, 1, 60'000) == 1, "the server does not answer");
+    char text[4096];
+    ssize_t length = ::read(socket_, text, sizeof text);
+    if (length > 0) read_.append(text, static_cast<std::size_t>(length));
+    return length > 0;
+  }
+
+  int socket_ = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  std::string read_;
+};
+
+// The number that stands behind the last such word in what the program printed.
+inline int number_after(const std::string& word, const demo_program& program) {
+  auto at = program.output.rfind(word);
+  REQUIRE_MESSAGE(at != std::string::npos, program.output);
+  return std::atoi(program.output.c_str() + at + word.size());
+}
+
+}  // namespace test
