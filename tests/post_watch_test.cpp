@@ -65,6 +65,47 @@ TEST_CASE("four threads hand over 10 000 children, and each is told once, on the
   CHECK(stage.reaper.stats().lost == 0);
 }
 
+TEST_CASE("four threads hand over 100 000 pids, mostly nobody's, and none is lost on the way") {
+  constexpr int a_thread = 25'000;
+  constexpr int one_child_in = 250;  // the others are numbers that cannot be watched, told as lost
+  test::stage stage;
+  std::vector<int> times(4UL * a_thread);
+  std::vector<int> last_lost(4, -1);
+  int told = 0;
+  int wrong = 0;
+  std::atomic<int> not_made{0};
+  std::vector<std::thread> threads;
+  for (int thread = 0; thread < 4; ++thread) {
+    threads.emplace_back([&, thread] {
+      for (int i = 0; i < a_thread; ++i) {
+        bool is_child = i % one_child_in == 0;
+        pid_t pid = i % 2 == 0 ? -1 : ::getpid();
+        if (is_child && uvreap::fork(&pid) != 0) ++not_made;
+        if (pid == 0) ::_exit(i & 0x7f);
+        stage.reaper.post_watch(pid, [&, thread, i, pid, is_child](const child_exit& exit) {
+          ++told;
+          ++times[static_cast<std::size_t>(thread * a_thread + i)];
+          if (exit.pid != pid || exit.lost == is_child) ++wrong;
+          if (is_child && exit.status.raw() != test::exited_with(i & 0x7f)) ++wrong;
+          if (is_child) return;
+          int& before = last_lost[static_cast<std::size_t>(thread)];
+          if (i <= before) ++wrong;  // those of one thread come in their order
+          before = i;
+        });
+      }
+    });
+  }
+  stage.run_until([&] { return told >= 4 * a_thread; }, std::chrono::seconds(120));
+  for (auto& thread : threads) thread.join();
+  stage.run_for(milliseconds(30));
+  CHECK(not_made == 0);
+  CHECK(wrong == 0);
+  CHECK(told == 4 * a_thread);
+  CHECK(times == std::vector<int>(4UL * a_thread, 1));
+  CHECK(stage.reaper.stats().reaped == 4 * a_thread / one_child_in);
+  CHECK(stage.reaper.stats().lost == 4 * a_thread - 4 * a_thread / one_child_in);
+}
+
 TEST_CASE("a pid that cannot be watched is told as lost, in the order of its hand-over") {
   test::stage stage;
   test::gate gate;
