@@ -1,9 +1,57 @@
 #include "sigchld.hpp"
 
+#include <array>
+#include <atomic>
+#include <cstdint>
+
+#include "registry.hpp"
 #include "syscalls.hpp"
 
 namespace uvreap {
 namespace {
+
+// The handles that listen, with the process in which they began to. libuv's own table of them is copied by a
+// fork, and there a SIGCHLD is written into the pipe of each handle's loop; but that of a copied loop is the
+// parent's, which would be woken for children that are not its own, and where the handle has gone meanwhile,
+// read freed memory. So whoever listens in a copy stops what the parent listened with.
+//
+// Slots and not a list: a fork may come while another thread is in here. Reapers beyond them are not stopped.
+struct listener {
+  std::atomic<std::uint64_t> origin{0};  // 0: free
+  std::atomic<uv_signal_t*> handle{nullptr};
+};
+std::array<listener, 256> listeners;
+
+void remember(uv_signal_t* handle) noexcept {
+  std::uint64_t here = registry::of_this_process()->origin();
+  for (listener& slot : listeners) {
+    std::uint64_t free = 0;
+    if (!slot.origin.compare_exchange_strong(free, here)) continue;
+    slot.handle.store(handle);
+    return;
+  }
+}
+
+void forget(uv_signal_t* handle) noexcept {
+  for (listener& slot : listeners) {
+    uv_signal_t* there = handle;
+    if (handle != nullptr && slot.handle.compare_exchange_strong(there, nullptr)) slot.origin.store(0);
+  }
+}
+
+// Touches the copied memory alone, and no epoll set, so uv_loop_fork may have been called or not.
+void stop_those_of_the_parent() noexcept {
+  std::uint64_t here = registry::of_this_process()->origin();
+  for (listener& slot : listeners) {
+    std::uint64_t origin = slot.origin.load();
+    if (origin == 0 || origin == here) continue;
+    uv_signal_t* handle = slot.handle.exchange(nullptr);
+    slot.origin.store(0);
+    if (handle != nullptr && uv_is_closing(reinterpret_cast<uv_handle_t*>(handle)) == 0) {
+      uv_signal_stop(handle);
+    }
+  }
+}
 
 bool leaves_no_status(const struct ::sigaction& action) noexcept {
   bool set_to_ignore = (action.sa_flags & SA_SIGINFO) == 0 && action.sa_handler == SIG_IGN;
@@ -29,8 +77,10 @@ int sigchld::open(uv_loop_t& loop, void* data, uv_signal_cb heard, std::shared_p
 
 int sigchld::listen() noexcept {
   if (listening_) return 0;
+  stop_those_of_the_parent();
   if (int error = uv_signal_start(handle_.get(), heard_, SIGCHLD); error != 0) return error;
   listening_ = true;
+  remember(handle_.get());
   sys::sigaction(SIGCHLD, nullptr, &ours_);
   // If another of its handles was there first, libuv has installed nothing now. In a forked child these are
   // the parent's, and the handler went with the fork; elsewhere somebody may have set SIGCHLD to be ignored
@@ -55,12 +105,17 @@ bool sigchld::learn_handler(uv_loop_t& loop) noexcept {
   return is_a_function(ours_);
 }
 
+void sigchld::close() noexcept {
+  forget(handle_.get());
+  handle_.close();
+}
+
 void sigchld::close_in_copy() noexcept {
   // A signal that was caught before the fork and not dispatched is the parent's to hear; its message is in a
   // pipe that the copied loop has left. libuv would wait for it for ever, turning, before it closes the
   // handle (libuv #3483).
   if (handle_) handle_.get()->dispatched_signals = handle_.get()->caught_signals;
-  handle_.close();
+  close();
 }
 
 void sigchld::repair() const noexcept {

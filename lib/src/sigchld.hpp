@@ -21,7 +21,7 @@ class sigchld {
   [[nodiscard]] int listen() noexcept;  // once it does, it goes on until close; again is 0
   [[nodiscard]] bool listening() const noexcept { return listening_; }
 
-  void close() noexcept { handle_.close(); }
+  void close() noexcept;
   void close_in_copy() noexcept;
   void leave_to_the_loop() noexcept { handle_.leave_to_the_loop(); }
 
