@@ -26,6 +26,9 @@ namespace uvreap {
 // destructor against threads that the child does not have (libuv #4443). As a net, exit(n) in the child is
 // turned into _exit(n): no destructor and no atexit function of the parent's runs, and no stdio buffer is
 // written, so flush what the child printed.
+// WARNING: a uv_signal_t on a new loop in the child, for a signal that a loop of the parent listens to, sends
+// that signal to the parent's loop too (libuv's table of them is copied), unless uv_loop_fork was called for
+// that loop first. A reaper sees to it for its own.
 // WARNING: PR_SET_PDEATHSIG in the child fires when the forking thread ends, not the process.
 [[nodiscard]] UVREAP_API int fork(pid_t* out);
 
