@@ -9,6 +9,7 @@
 #include <thread>
 #include <vector>
 
+#include "support/sanitizers.hpp"
 #include "support/stage.hpp"
 #include "uvreap/fork.hpp"
 
@@ -17,12 +18,7 @@ using uvreap::child_exit;
 
 namespace {
 
-// Sanitizers make a fork about ten times slower.
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-constexpr int children_a_thread = 300;
-#else
-constexpr int children_a_thread = 2500;
-#endif
+constexpr int children_a_thread = test::forks_are_slow ? 300 : 2500;
 
 // Keeps the loop running while only hand-overs are on their way, which do not hold it.
 void run_until_told(test::stage& stage, const std::atomic<int>& told, int count) {

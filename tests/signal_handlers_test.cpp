@@ -11,6 +11,7 @@
 #include "support/bare_loop.hpp"
 #include "support/crowd.hpp"
 #include "support/loop_handle.hpp"
+#include "support/sanitizers.hpp"
 #include "support/signal_state.hpp"
 
 using std::chrono::milliseconds;
@@ -130,7 +131,9 @@ TEST_CASE("a reaper that goes leaves the program's own uv_signal_t its signal") 
   CHECK(heard == 2);
 }
 
-TEST_CASE("a blocking read in the thread that gets every SIGCHLD never sees EINTR") {
+// TSan delivers signals by itself, and to a thread that is in a blocking call it does so too late.
+TEST_CASE("a blocking read in the thread that gets every SIGCHLD never sees EINTR" *
+          doctest::skip(test::under_tsan)) {
   test::stage stage(test::heard_by_signal(milliseconds(0)));
   int ends[2];
   REQUIRE(::pipe2(ends, O_CLOEXEC) == 0);

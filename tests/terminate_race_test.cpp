@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "support/commands.hpp"
+#include "support/sanitizers.hpp"
 #include "support/stage.hpp"
 
 using std::chrono::milliseconds;
@@ -15,12 +16,7 @@ using uvreap::child_exit;
 
 namespace {
 
-// Sanitizers make a fork about ten times slower.
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-constexpr int rounds = 1000;
-#else
-constexpr int rounds = 10'000;
-#endif
+constexpr int rounds = test::forks_are_slow ? 1000 : 10'000;
 
 constexpr int most_at_once = 64;
 

@@ -1,0 +1,19 @@
+// What a test has to know of the sanitizer that it runs under.
+#pragma once
+
+namespace test {
+
+#if defined(__SANITIZE_THREAD__)
+constexpr bool under_tsan = true;
+#else
+constexpr bool under_tsan = false;
+#endif
+
+// A fork is about ten times as slow.
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+constexpr bool forks_are_slow = true;
+#else
+constexpr bool forks_are_slow = false;
+#endif
+
+}  // namespace test
