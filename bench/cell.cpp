@@ -5,6 +5,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <iostream>
 #include <nlohmann/json.hpp>
 
@@ -40,17 +41,26 @@ cell::cell(const cell_request& request, const scenario& what, const engine_entry
     : request_(request),
       entry_(entry),
       children_(capacity(request, what)),
-      told_at_(static_cast<std::size_t>(capacity(request, what))) {
+      times_(static_cast<std::size_t>(capacity(request, what))) {
   for (const std::string& fault : request.plants) plant(planted_, fault);
   if (!entry.make) throw skip(entry.absent);
   if (what.blocks_sigchld) block_sigchld();
-  engine_ = entry.make({children_, [this](int slot) { ended(slot); }});
+  engine_ = entry.make(
+      {.children = children_,
+       .ended = [this](int slot) { ended(slot); },
+       .ended_elsewhere = [this](int slot, const child_times& when) { ended_elsewhere(slot, when); }});
   if (std::string why = engine_->start(); !why.empty()) throw skip(why);
 }
 
 void cell::ended(int slot) {
   planted_.suffer();
-  told_at_[static_cast<std::size_t>(slot)] = now();
+  times_[static_cast<std::size_t>(slot)].told = last_told_ = now();
+  ++told_count_;
+}
+
+void cell::ended_elsewhere(int slot, const child_times& when) {
+  times_.at(static_cast<std::size_t>(slot)) = when;  // the number came from outside
+  last_told_ = std::max(last_told_, when.told);
   ++told_count_;
 }
 
@@ -64,8 +74,15 @@ void cell::make_live() {
 
 int cell::make() {
   int slot = children_.new_slot();
-  engine_->make(slot);
+  make(slot);
   return slot;
+}
+
+void cell::make(int slot) {
+  auto& times = times_[static_cast<std::size_t>(slot)];
+  times.began = now();
+  engine_->make(slot);
+  times.made = now();
 }
 
 int cell::make_parked() {
@@ -76,22 +93,25 @@ int cell::make_parked() {
 }
 
 void cell::settle() {
-  // A few turns, since what a turn finds is served in the next ones; then the child has the time to fall
-  // asleep at its gate, and the other processor to go idle.
-  for (int turns = 0; turns < 4; ++turns) engine_->turn(false);
+  // The child has the time to fall asleep at its gate, and the other processor to go idle.
+  engine_->calm_down();
   sleep_for(100'000);
 }
 
-void cell::run_until_told(int slot) {
-  engine_->run_until_told(told_at_[static_cast<std::size_t>(slot)], slot);
+std::int64_t cell::turn_ended() const { return entry_.program ? last_told_ : now(); }
+
+std::int64_t cell::run_until_told(int slot) {
+  engine_->run_until_told(times_[static_cast<std::size_t>(slot)].told, slot);
+  return turn_ended();
 }
 
-void cell::run_until_all_told(int count) {
+std::int64_t cell::run_until_all_told(int count) {
   while (told_count_ < count) engine_->turn(true);
+  return turn_ended();
 }
 
 double cell::told_after(int slot) const {
-  return static_cast<double>(told_at_[static_cast<std::size_t>(slot)] - children_.stamp(slot));
+  return static_cast<double>(times_of(slot).told - children_.stamp(slot));
 }
 
 void cell::add(const std::string& metric, const std::string& unit, double value) {
@@ -113,6 +133,7 @@ int run_cell(const cell_request& request) {
     cell& running = *new cell(request, *what, *entry);
     what->run(running);
     answer["figures"] = nlohmann::json::array();
+    if (auto version = running.engine().version(); !version.empty()) answer["version"] = version;
     if (!running.left_out().empty()) answer["left_out"] = running.left_out();
     for (const figure& one : running.results()) {
       answer["figures"].push_back({{"metric", one.metric}, {"unit", one.unit}, {"value", one.value}});

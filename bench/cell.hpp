@@ -37,15 +37,18 @@ class cell {
   [[nodiscard]] bench::engine& engine() { return *engine_; }
   [[nodiscard]] nursery& children() { return children_; }
 
-  void make_live();   // as many as asked for, parked; the loop is calm then
-  int make();         // one more, watched
+  void make_live();  // as many as asked for, parked; the loop is calm then
+  int make();        // one more, watched
+  void make(int slot);
   int make_parked();  // the same, before its gate; the loop is calm
   void settle();      // serves what the loop still has to do, without sleeping
 
-  void run_until_told(int slot);
-  void run_until_all_told(int count);  // since the start of the cell
+  // Both return when the callback's turn ended; of a program's callback, when the last one began.
+  std::int64_t run_until_told(int slot);
+  std::int64_t run_until_all_told(int count);  // since the start of the cell
   [[nodiscard]] int told_count() const { return told_count_; }
   [[nodiscard]] double told_after(int slot) const;  // ns since its stamp
+  [[nodiscard]] const child_times& times_of(int slot) const { return times_[static_cast<std::size_t>(slot)]; }
 
   void add(const std::string& metric, const std::string& unit, double value);
   figures& results() { return results_; }
@@ -54,12 +57,15 @@ class cell {
 
  private:
   void ended(int slot);
+  void ended_elsewhere(int slot, const child_times&);
+  [[nodiscard]] std::int64_t turn_ended() const;
 
   const cell_request& request_;
   const engine_entry& entry_;
   planted planted_;
   nursery children_;
-  std::vector<std::int64_t> told_at_;
+  std::vector<child_times> times_;
+  std::int64_t last_told_ = 0;
   int told_count_ = 0;
   std::unique_ptr<bench::engine> engine_;
   figures results_;

@@ -7,7 +7,7 @@ const std::vector<engine_entry>& engine_catalogue() {
     std::vector<engine_entry> gathered;
     for (auto* entries :
          {floor_entries, uvreap_entries, uv_spawn_entries, libev_entries, glib_entries, sd_event_entries,
-          wait_any_loop_entries, poll_per_pidfd_entries, wait_each_entries}) {
+          wait_any_loop_entries, poll_per_pidfd_entries, wait_each_entries, program_entries}) {
       for (auto& entry : entries()) gathered.push_back(std::move(entry));
     }
     return gathered;

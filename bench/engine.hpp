@@ -17,13 +17,22 @@
 #include <utility>
 #include <vector>
 
+#include "clock.hpp"
 #include "nursery.hpp"
 
 namespace bench {
 
+// Of one child, by CLOCK_MONOTONIC in ns.
+struct child_times {
+  std::int64_t began = 0;  // to be made
+  std::int64_t made = 0;
+  std::int64_t told = 0;  // the first line of the callback
+};
+
 struct engine_setting {
   nursery& children;
   std::function<void(int slot)> ended;  // the callback: told once for each child
+  std::function<void(int slot, const child_times&)> ended_elsewhere;  // the same, of a program
 };
 
 class engine {
@@ -41,6 +50,14 @@ class engine {
   [[nodiscard]] virtual bool makes_its_own() const { return false; }
 
   virtual void turn(bool may_sleep) = 0;
+  // Until there is nothing to do. A few turns, since what one finds the next ones serve.
+  virtual void calm_down() {
+    for (int turns = 0; turns < 4; ++turns) turn(false);
+  }
+  // Of the process that makes and watches the children.
+  [[nodiscard]] virtual std::int64_t cpu_time() const { return bench::cpu_time(); }
+  // Of a program, which tells it only when it runs.
+  [[nodiscard]] virtual std::string version() const { return {}; }
   // Until this child was told; an engine without a loop has other means.
   virtual void run_until_told(const std::int64_t& told_at, int slot) {
     (void)slot;
@@ -61,6 +78,7 @@ class engine {
 
  protected:
   void told(int slot) const { setting_.ended(slot); }
+  void told_elsewhere(int slot, const child_times& when) const { setting_.ended_elsewhere(slot, when); }
 
   engine_setting setting_;
 };
@@ -68,12 +86,14 @@ class engine {
 // What the catalogue knows of an engine without making one.
 struct engine_entry {
   std::string name;
-  std::string version;                                          // empty: not built in
+  std::string version;                                          // empty: not built in, or a program
   std::string absent;                                           // then why
   std::function<std::unique_ptr<engine>(engine_setting)> make;  // then empty
   int descriptors_per_child = 0;                                // held while it is watched
+  int threads_per_child = 0;                                    // the same
   bool takes_any_child = false;                                 // waits for children that it was not given
   bool tells_before_it_reaps = false;  // then a second figure counts until it has reaped
+  bool program = false;                // another process makes and watches: nothing to see in this one
 };
 
 const std::vector<engine_entry>& engine_catalogue();
@@ -88,6 +108,7 @@ std::vector<engine_entry> sd_event_entries();
 std::vector<engine_entry> wait_any_loop_entries();
 std::vector<engine_entry> poll_per_pidfd_entries();
 std::vector<engine_entry> wait_each_entries();
+std::vector<engine_entry> program_entries();
 
 template <class Engine, class... Arguments>
 auto maker(Arguments... arguments) {

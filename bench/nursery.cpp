@@ -89,6 +89,7 @@ void nursery::wait_parked(int which) {
   std::int64_t give_up = now() + 20'000'000'000;
   while (slots_[which].parked.load(std::memory_order_acquire) == 0) {
     if (now() > give_up) throw std::runtime_error("a helper child did not start");
+    if (look_) look_();
     sleep_for(100'000);
   }
 }

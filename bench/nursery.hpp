@@ -12,7 +12,9 @@
 #include <sys/types.h>
 
 #include <cstdint>
+#include <functional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "slot.hpp"
@@ -34,6 +36,8 @@ class nursery {
   std::vector<std::string> command(int which) const;  // for an engine that makes its children itself
 
   void wait_parked(int which);  // throws std::runtime_error after some seconds
+  // For who makes its children elsewhere: called again and again meanwhile, and may throw why none will come.
+  void look_while_waiting(std::function<void()> look) { look_ = std::move(look); }
   void let_go(int which) { bench::let_go(slots_[which]); }
   [[nodiscard]] std::int64_t stamp(int which) const { return slots_[which].stamp; }
 
@@ -42,6 +46,7 @@ class nursery {
   int used_ = 0;
   int memory_ = -1;
   slot* slots_ = nullptr;
+  std::function<void()> look_;
 };
 
 }  // namespace bench

@@ -145,9 +145,15 @@ std::vector<place> places_of(const plan& plan) {
 
 std::string refusal(const place& at, const plan& plan) {
   if (!at.engine->make) return at.engine->absent;
+  if (at.engine->program && at.what->looks_at_itself) {
+    return "what is measured is the bench's own process, and " + at.engine->name + " is another program";
+  }
+  if (at.engine->program && !plan.plants.empty()) return "a fault is planted in the bench's own process only";
   long children = at.live + at.what->extra_children(at.live, plan.samples);
   children = std::min<long>(children, at.live + at.what->extra_at_once);
-  if (std::string why = too_many(children, children_limit()); !why.empty()) return why;
+  limit most = children_limit();
+  most.most /= 1 + at.engine->threads_per_child;  // it counts threads, too
+  if (std::string why = too_many(children, most); !why.empty()) return why;
   return too_many(children, descriptor_limit(at.engine->descriptors_per_child));
 }
 
@@ -156,6 +162,11 @@ std::string refusal(const place& at, const plan& plan) {
 record record_at(const place& at, const std::string& metric, const std::string& unit, nlohmann::json value) {
   const std::string& version = at.engine->version;
   return {at.what->name, at.engine->name, version, at.live, metric, unit, std::move(value), at.round};
+}
+
+record with_version_of(const nlohmann::json& answer, record one) {
+  one.version = answer.value("version", one.version);
+  return one;
 }
 
 void say(std::size_t done, std::size_t all, const place& at, const std::string& what) {
@@ -177,7 +188,7 @@ std::string in_short(const scenario& what, const nlohmann::json& figures) {
 void add(outcome& to, const place& at, const nlohmann::json& answer, std::size_t done, std::size_t all) {
   if (answer.contains("figures")) {
     for (const auto& one : answer["figures"]) {
-      to.all.push_back(record_at(at, one["metric"], one["unit"], one["value"]));
+      to.all.push_back(with_version_of(answer, record_at(at, one["metric"], one["unit"], one["value"])));
     }
     if (answer.contains("left_out")) to.all.push_back(record_at(at, "skipped", "text", answer["left_out"]));
     say(done, all, at, in_short(*at.what, answer["figures"]));

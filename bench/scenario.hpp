@@ -34,9 +34,10 @@ struct scenario {
   std::vector<column> ratios{};  // of these metrics
   std::function<int(int live, int samples)> extra_children;  // beside the live ones
   std::function<void(cell&)> run;
-  int extra_at_once = 64;       // of the extra children, how many live at the same time at most
-  int least_live = 0;           // with fewer it means nothing
-  bool blocks_sigchld = false;  // from before the engine's start on
+  int extra_at_once = 64;        // of the extra children, how many live at the same time at most
+  int least_live = 0;            // with fewer it means nothing
+  bool blocks_sigchld = false;   // from before the engine's start on
+  bool looks_at_itself = false;  // measures the cell's own process: nothing for an engine that is a program
 };
 
 const std::vector<scenario>& scenario_catalogue();

@@ -188,6 +188,37 @@ TEST_CASE("an interrupt in the middle leaves no child behind") {
   ::prctl(PR_SET_CHILD_SUBREAPER, 0);
 }
 
+TEST_CASE("a peer in another language is measured, or it is said why not") {
+  answer all = bench({"--scenario", "latency,spawn,memory", "--engine", "node,asyncio,go", "--live", "3",
+                      "--rounds", "1", "--samples", "5"});
+  CHECK(all.code == 0);
+  for (const std::string engine : {"node", "asyncio", "go"}) {
+    bool absent = all.text.find(engine + ": SKIP: not built in") != std::string::npos ||
+                  all.text.find(engine + ": SKIP: " + (engine == "node" ? "node" : "python3") +
+                                " is neither") != std::string::npos;
+    if (absent) continue;
+    CHECK(all.text.find("3 live, round 1, " + engine + ": p50 us ") != std::string::npos);
+    CHECK(all.text.find("SKIP " + engine + ": what is measured is the bench's own process") !=
+          std::string::npos);
+  }
+}
+
+TEST_CASE("an interrupt leaves neither a peer in another language nor its children behind") {
+  REQUIRE(::prctl(PR_SET_CHILD_SUBREAPER, 1) == 0);
+  scratch place;
+  pid_t running = start_bench({"--scenario", "latency", "--engine", "asyncio", "--live", "50", "--rounds",
+                               "1", "--samples", "100000"},
+                              place.file("out"));
+  ::usleep(700'000);
+  ::kill(running, SIGINT);
+  int code = exit_code(running);
+  bool absent = text_of(place.file("out")).find("SKIP: python3 is neither") != std::string::npos;
+  CHECK(code == (absent ? 0 : 130));
+  CHECK(::waitpid(-1, nullptr, WNOHANG) == -1);
+  CHECK(errno == ECHILD);
+  ::prctl(PR_SET_CHILD_SUBREAPER, 0);
+}
+
 TEST_CASE("compare tells a change from noise") {
   scratch place;
   write_run(place.file("old"), 2.0);

@@ -80,7 +80,8 @@ scenario big_parent_scenario() {
                       {"p50_making_1gib", "1 GiB"},
                       {"p50_making_4gib", "4 GiB"}},
           .extra_children = [](int, int) { return 3 * most_samples; },
-          .run = run};
+          .run = run,
+          .looks_at_itself = true};
 }
 
 }  // namespace bench

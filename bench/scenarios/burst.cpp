@@ -22,12 +22,11 @@ void run(cell& cell) {
   }
   cell.settle();
 
-  std::int64_t cpu_before = cpu_time();
+  std::int64_t cpu_before = cell.engine().cpu_time();
   std::int64_t before = now();
   cell.children().let_go(at(0));
-  cell.run_until_all_told(count);
-  std::int64_t after = now();
-  std::int64_t cpu_after = cpu_time();
+  std::int64_t after = cell.run_until_all_told(count);
+  std::int64_t cpu_after = cell.engine().cpu_time();
 
   std::vector<double> late;
   late.reserve(static_cast<std::size_t>(count));

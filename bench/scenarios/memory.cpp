@@ -80,7 +80,8 @@ scenario memory_scenario() {
                   {"slab_per_child", "slab bytes"}},
       .extra_children = [](int, int) { return 0; },
       .run = run,
-      .least_live = 1};
+      .least_live = 1,
+      .looks_at_itself = true};
 }
 
 }  // namespace bench

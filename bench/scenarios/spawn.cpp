@@ -2,7 +2,6 @@
 #include <vector>
 
 #include "../cell.hpp"
-#include "../clock.hpp"
 
 namespace bench {
 namespace {
@@ -16,14 +15,12 @@ void run(cell& cell) {
     cell.settle();
     int slot = cell.children().new_slot();
     cell.children().open_gate(slot);
-    std::int64_t before = now();
-    cell.engine().make(slot);
-    std::int64_t made = now();
-    cell.run_until_told(slot);
-    std::int64_t after = now();
+    cell.make(slot);
+    std::int64_t after = cell.run_until_told(slot);
     if (i < warm_up) continue;
-    wall.push_back(static_cast<double>(after - before));
-    making.push_back(static_cast<double>(made - before));
+    const child_times& times = cell.times_of(slot);
+    wall.push_back(static_cast<double>(after - times.began));
+    making.push_back(static_cast<double>(times.made - times.began));
   }
   add_quantiles(cell.results(), wall);
   add_quantiles(cell.results(), making, "_making");

@@ -154,7 +154,8 @@ scenario storm_scenario() {
                       {"cpu_share_calm", "(calm)"}},
           .extra_children = [](int, int) { return exits; },
           .run = run,
-          .extra_at_once = exits};
+          .extra_at_once = exits,
+          .looks_at_itself = true};
 }
 
 }  // namespace bench
