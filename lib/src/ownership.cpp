@@ -92,9 +92,12 @@ void ownership::look(budget& budget) noexcept try {
   std::sort(uv_processes_.begin(), uv_processes_.end());
 
   forget_the_gone(budget);
-  if (peek_due_) peek();
+  if (peek_due_) {
+    peek();
+    budget.looked_at_one();  // beside thousands of children it takes all the time there is
+  }
   if (round_wanted_ && !in_round_ && sys::monotonic_ns() >= round_may_begin()) begin_round();
-  if (in_round_) go_on_with_round(budget);
+  if (in_round_ && !budget.spent()) go_on_with_round(budget);
   take_ripe(budget);
 } catch (const std::bad_alloc&) {
   // No memory for a list: what is unclaimed stays a zombie until the next notice or tick.
@@ -136,6 +139,7 @@ void ownership::go_on_with_round(budget& budget) {
   if (page_next_ == page_.size()) {
     page_next_ = 0;
     if (!list_.next_page(page_)) return end_round();
+    budget.looked_at_one();  // the kernel counts its way to the page
   }
   while (page_next_ < page_.size() && !budget.spent()) {
     pid_t pid = page_[page_next_++];
