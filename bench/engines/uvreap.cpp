@@ -32,8 +32,23 @@ class uvreap_engine : public uv_engine {
     };
   }
 
- private:
+ protected:
   uvreap::reaper reaper_;
+};
+
+// The same with children that it makes itself: against the others, what reaper.spawn adds to posix_spawn.
+class uvreap_spawn : public uvreap_engine {
+ public:
+  explicit uvreap_spawn(engine_setting setting)
+      : uvreap_engine(std::move(setting), uvreap::index_kind::automatic, uvreap::sigchld_use::always) {}
+
+  void make(int slot) override {
+    pid_t pid = 0;
+    uvreap::command command{.argv = setting_.children.command(slot), .keep_descriptors = true};
+    must(reaper_.spawn(&pid, command, [this, slot](const uvreap::child_exit&) { told(slot); }),
+         "reaper.spawn");
+  }
+  [[nodiscard]] bool makes_its_own() const override { return true; }
 };
 
 engine_entry entry(const char* name, uvreap::index_kind index, uvreap::sigchld_use sigchld) {
@@ -52,6 +67,9 @@ std::vector<engine_entry> uvreap_entries() {
     all.push_back(entry("uvreap-pidfd", uvreap::index_kind::pidfd, sigchld));
     all.push_back(entry("uvreap-peek", uvreap::index_kind::peek, sigchld));
   }
+  all.push_back({.name = "uvreap-spawn",
+                 .version = std::string("uvreap ") + UVREAP_VERSION + ", " + uv_version(),
+                 .make = maker<uvreap_spawn>()});
   return all;
 }
 
