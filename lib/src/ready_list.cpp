@@ -104,9 +104,7 @@ bool ready_list::tell_kept(pid_t pid, watch& with) noexcept {
 
 void ready_list::leave_to_the_loop() noexcept {
   for (entries* where : {&waiting_, &kept_, &reading_}) {
-    for (entry& one : *where) {
-      if (one.watched.output) one.watched.output->leave_to_the_loop();
-    }
+    for (entry& one : *where) one.watched.leave_to_the_loop();
   }
 }
 

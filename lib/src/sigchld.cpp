@@ -33,9 +33,10 @@ void remember(uv_signal_t* handle) noexcept {
 }
 
 void forget(uv_signal_t* handle) noexcept {
+  if (handle == nullptr) return;
   for (listener& slot : listeners) {
     uv_signal_t* there = handle;
-    if (handle != nullptr && slot.handle.compare_exchange_strong(there, nullptr)) slot.origin.store(0);
+    if (slot.handle.compare_exchange_strong(there, nullptr)) return slot.origin.store(0);
   }
 }
 

@@ -19,6 +19,10 @@ void watch::mute() noexcept {
   if (changes) changes->muted = true;
 }
 
+void watch::leave_to_the_loop() noexcept {
+  if (output) output->leave_to_the_loop();
+}
+
 watch_table::place watch_table::reserve(watch& what) {
   std::map<pid_t, watch> maker;
   maker.emplace(0, watch{});
@@ -52,9 +56,7 @@ void watch_table::clear() noexcept {
 }
 
 void watch_table::leave_to_the_loop() noexcept {
-  for (auto& [pid, watched] : watches_) {
-    if (watched.output) watched.output->leave_to_the_loop();
-  }
+  for (auto& [pid, watched] : watches_) watched.leave_to_the_loop();
 }
 
 watch watch_table::take(pid_t pid) noexcept {

@@ -42,6 +42,7 @@ struct watch {
   [[nodiscard]] bool reserved() const noexcept { return !tell && !forgotten; }
   [[nodiscard]] bool holds_the_loop() const noexcept { return ref && tell != nullptr; }
   void mute() noexcept;
+  void leave_to_the_loop() noexcept;
 };
 
 // Two children may have had one number; whose callback it is tells them apart.
