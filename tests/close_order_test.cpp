@@ -21,11 +21,6 @@ using uvreap::child_exit;
 
 namespace {
 
-pid_t fork_as_uvreap_does() {
-  pid_t pid = -1;
-  return uvreap::fork(&pid) == 0 ? pid : -1;
-}
-
 void check(const test::end_of_process& end) { CHECK_MESSAGE(end.word == 0, end.said); }
 
 // A pipe whose reading end a loop polls.
@@ -204,7 +199,7 @@ TEST_CASE(
       stage.turn();
 
       auto body = [&] { return way.in_copy(stage); };
-      check(by_uvreap ? test::apart(body, fork_as_uvreap_does) : test::apart(body));
+      check(by_uvreap ? test::apart(body, test::fork_as_uvreap_does) : test::apart(body));
       first_gate.open();
       stage.run_until([&] { return told.size() == 1; });
       second_gate.open();
@@ -288,7 +283,7 @@ TEST_CASE(
         }
         return 0;
       };
-      pid_t copy = by_uvreap ? fork_as_uvreap_does() : ::fork();
+      pid_t copy = by_uvreap ? test::fork_as_uvreap_does() : ::fork();
       if (copy == 0) {
         test::be_apart(2);
         ::_exit(reap_in_copy());

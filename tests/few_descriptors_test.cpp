@@ -2,12 +2,12 @@
 // that cannot be had says so, and children get a place in it once there are descriptors again.
 #include <doctest/doctest.h>
 #include <fcntl.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include <optional>
 
 #include "support/crowd.hpp"
+#include "support/descriptors_left.hpp"
 #include "support/stage.hpp"
 
 using std::chrono::milliseconds;
@@ -15,26 +15,6 @@ using uvreap::index_kind;
 using uvreap::statistics;
 
 namespace {
-
-// Just so many descriptors can be opened meanwhile.
-class descriptors_left {
- public:
-  explicit descriptors_left(int left) {
-    ::getrlimit(RLIMIT_NOFILE, &before_);
-    int lowest_refused = 0;
-    for (int free = 0;; ++lowest_refused) {
-      if (::fcntl(lowest_refused, F_GETFD) < 0 && free++ == left) break;
-    }
-    rlimit now{static_cast<rlim_t>(lowest_refused), before_.rlim_max};
-    REQUIRE(::setrlimit(RLIMIT_NOFILE, &now) == 0);
-  }
-  ~descriptors_left() { ::setrlimit(RLIMIT_NOFILE, &before_); }
-  descriptors_left(const descriptors_left&) = delete;
-  descriptors_left& operator=(const descriptors_left&) = delete;
-
- private:
-  rlimit before_{};
-};
 
 constexpr int for_a_gate = 2;  // the test's own, in what it leaves to the library
 
@@ -60,7 +40,7 @@ TEST_CASE("with 8 descriptors left a reaper starts, and tells 50 children truly"
   test::stage stage(with_a_quick_poller());
   auto rung = stage.reaper.stats().index;
   close_for_now(stage);
-  std::optional<descriptors_left> few(8 + for_a_gate);
+  std::optional<test::descriptors_left> few(8 + for_a_gate);
   REQUIRE(stage.reaper.start() == 0);
   CHECK(stage.reaper.stats().index == rung);
   {
@@ -86,7 +66,7 @@ TEST_CASE("with 8 descriptors left a reaper starts, and tells 50 children truly"
 TEST_CASE(
     "children that are watched when no descriptor is left are told, or climb back when there are some") {
   test::stage stage(with_a_quick_poller());
-  std::optional<descriptors_left> none;
+  std::optional<test::descriptors_left> none;
   {
     test::crowd before(stage, 1);
     CHECK(stage.reaper.stats().indexed == (test::names_exits() ? 1 : 0));
@@ -124,7 +104,7 @@ TEST_CASE("an index that was asked for and cannot be had is start's error, and a
     CAPTURE(left);
     close_for_now(stage);
     {
-      descriptors_left few(left);
+      test::descriptors_left few(left);
       int error = stage.reaper.start();
       CHECK(error == (wants_descriptors && left < to_start_a_rung ? UV_EMFILE : 0));
       if (error != 0) {
@@ -146,7 +126,7 @@ TEST_CASE("an index that is left to the reaper steps down where it cannot be had
   for (int left = 0; left <= 8; ++left) {
     CAPTURE(left);
     close_for_now(stage);
-    descriptors_left few(left + for_a_gate);
+    test::descriptors_left few(left + for_a_gate);
     std::optional<test::gate> takes_some(std::in_place);
     REQUIRE(stage.reaper.start() == 0);
     takes_some.reset();

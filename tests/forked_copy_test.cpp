@@ -21,11 +21,6 @@ using uvreap::child_exit;
 
 namespace {
 
-pid_t fork_as_uvreap_does() {
-  pid_t pid = -1;
-  return uvreap::fork(&pid) == 0 ? pid : -1;
-}
-
 // A parent with a child that it watches. At the end of a test the parent must hear of it as if there had been
 // no copy, and of another handle in its epoll set, which a careless copy takes out of it.
 class parent {
@@ -122,7 +117,7 @@ void check(const test::end_of_process& end) { CHECK_MESSAGE(end.word == 0, end.s
 TEST_CASE("a copy that begins afresh hears of its own children alone, and the parent of its own") {
   parent parent;
   check(test::apart([&] { return begin_afresh(parent); }));
-  check(test::apart([&] { return begin_afresh(parent); }, fork_as_uvreap_does));
+  check(test::apart([&] { return begin_afresh(parent); }, test::fork_as_uvreap_does));
   parent.must_be_unharmed();
 }
 
@@ -150,14 +145,14 @@ TEST_CASE("a copy may make a new loop and a new reaper, and leave the old ones a
 
 TEST_CASE("a copy made by uvreap::fork may make a new loop and a new reaper, which hears SIGCHLD") {
   parent parent;
-  check(test::apart([&] { return make_a_new_one(); }, fork_as_uvreap_does));
+  check(test::apart([&] { return make_a_new_one(); }, test::fork_as_uvreap_does));
   parent.must_be_unharmed();
 }
 
 TEST_CASE("a copy that destroys its reaper unused leaves the parent's loop and reaper working") {
   parent parent;
   check(test::apart([&] { return parent.stage.destroy_reaper(), 0; }));
-  check(test::apart([&] { return parent.stage.destroy_reaper(), 0; }, fork_as_uvreap_does));
+  check(test::apart([&] { return parent.stage.destroy_reaper(), 0; }, test::fork_as_uvreap_does));
   parent.must_be_unharmed();
 }
 

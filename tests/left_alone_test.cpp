@@ -1,7 +1,6 @@
 // leave_alone: a child that is somebody else's to wait for, as long as it is that child.
 #include <doctest/doctest.h>
 #include <fcntl.h>
-#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -10,6 +9,7 @@
 #include <fstream>
 #include <vector>
 
+#include "support/descriptors_left.hpp"
 #include "support/orphans.hpp"
 #include "support/own_process.hpp"
 #include "support/stage.hpp"
@@ -33,28 +33,6 @@ bool next_pid_is(pid_t pid) {
   last << pid - 1 << std::flush;
   return last.good();
 }
-
-// All descriptors of this process are in use while it lives.
-class no_descriptor_left {
- public:
-  no_descriptor_left() {
-    ::getrlimit(RLIMIT_NOFILE, &before_);
-    rlimit tight = before_;
-    tight.rlim_cur = 64;
-    ::setrlimit(RLIMIT_NOFILE, &tight);
-    for (int one = ::dup(0); one >= 0; one = ::dup(0)) open_.push_back(one);
-  }
-  ~no_descriptor_left() {
-    for (int one : open_) ::close(one);
-    ::setrlimit(RLIMIT_NOFILE, &before_);
-  }
-  no_descriptor_left(const no_descriptor_left&) = delete;
-  no_descriptor_left& operator=(const no_descriptor_left&) = delete;
-
- private:
-  rlimit before_{};
-  std::vector<int> open_;
-};
 
 }  // namespace
 
@@ -174,7 +152,7 @@ TEST_CASE("a child that is left alone is not taken while no descriptor is left t
       gate.open();
       test::wait_until_ended(first);
       {
-        no_descriptor_left full;
+        test::descriptors_left full(0);
         stage.run_for(grace + milliseconds(200));
       }
       CHECK(told.empty());

@@ -6,9 +6,11 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <optional>
 
 #include "support/apart.hpp"
 #include "support/commands.hpp"
+#include "support/descriptors_left.hpp"
 
 using uvreap::child_exit;
 using uvreap::command;
@@ -177,17 +179,14 @@ TEST_CASE("a hundred failures beside a good child leave it alone, and none is to
 
 TEST_CASE("descriptors that run out in the middle of the pipes leave none behind") {
   test::stage stage;
-  soft_limit descriptors(RLIMIT_NOFILE, 64);
   for (int left = 0; left <= 6; ++left) {
-    std::vector<int> held;
-    for (int copy; (copy = ::fcntl(0, F_DUPFD_CLOEXEC, 3)) >= 0;) held.push_back(copy);
-    for (int i = 0; i < left; ++i) ::close(held.back()), held.pop_back();
+    std::optional<test::descriptors_left> few(left);
     three_pipes pipes;
     pid_t pid = test::untouched;
     bool told = false;
     int error =
         stage.reaper.spawn(&pid, pipes.add_to({.argv = {"cat"}}), [&](const child_exit&) { told = true; });
-    for (int each : held) ::close(each);
+    few.reset();
     int expected_more = left == 6 ? 3 : 0;
     CAPTURE(left);
     CHECK(error == (left == 6 ? 0 : UV_EMFILE));
@@ -206,16 +205,13 @@ TEST_CASE("descriptors that run out in the middle of the pipes leave none behind
 
 TEST_CASE("descriptors that run out in the middle of captured streams leave none behind") {
   test::stage stage;
-  soft_limit descriptors(RLIMIT_NOFILE, 64);
   for (int left = 0; left <= 4; ++left) {
-    std::vector<int> held;
-    for (int copy; (copy = ::fcntl(0, F_DUPFD_CLOEXEC, 3)) >= 0;) held.push_back(copy);
-    for (int i = 0; i < left; ++i) ::close(held.back()), held.pop_back();
+    std::optional<test::descriptors_left> few(left);
     command hello = command{.argv = {"echo", "hello"}}.capture(64);
     pid_t pid = test::untouched;
     std::string text;
     int error = stage.reaper.spawn(&pid, hello, [&](const child_exit& exit) { text = exit.output.bytes; });
-    for (int each : held) ::close(each);
+    few.reset();
     CAPTURE(left);
     CHECK(error == (left == 4 ? 0 : UV_EMFILE));
     CHECK((pid == test::untouched) == (left < 4));

@@ -20,6 +20,8 @@
 #include <functional>
 #include <string>
 
+#include "uvreap/fork.hpp"
+
 // doctest's checks cannot be used there, since they would report into a copy of the test's own report.
 #define HOLDS(condition)                                                          \
   do {                                                                            \
@@ -60,6 +62,11 @@ inline end_of_process end_of(pid_t pid, int said) {
   while (::waitpid(pid, &end.word, 0) < 0 && errno == EINTR) {
   }
   return end;
+}
+
+inline pid_t fork_as_uvreap_does() {
+  pid_t pid = -1;
+  return uvreap::fork(&pid) == 0 ? pid : -1;
 }
 
 // Runs the body in a child made by fork_one, which is fork(2) if nothing else is said, and waits for its end.
