@@ -1,14 +1,18 @@
 // any() by itself: one in a process, children that nobody claims in time, a process without /proc, and what
 // it costs.
 #include <doctest/doctest.h>
+#include <grp.h>
 #include <sched.h>
 #include <signal.h>
 #include <sys/mman.h>
+#include <sys/mount.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <string>
 #include <vector>
 
 #include "support/loop_handle.hpp"
@@ -258,10 +262,40 @@ TEST_CASE(
     orphans.let_end();
     stage.run_until([&] { return told.size() == 50; });
     orphans.check(told);
-    // Generous, for a machine that is busy; the goal of 1 ms is measured by the soak.
+    // Generous, for a machine that is busy; on a quiet one it stays under 1 ms.
+    MESSAGE("longest pass: ", stage.reaper.stats().longest_pass.count() / 1000, " us");
     CHECK(stage.reaper.stats().longest_pass < milliseconds(10));
     CHECK(stage.reaper.stats().reaped == 50);
   });
+}
+
+TEST_CASE(
+    "behind thousands of children orphans of another user are told, although /proc hides its processes" *
+    doctest::skip(test::under_tsan)) {
+  bool ran = test::apart(place::pid_1, [] {
+    REQUIRE(::mount("proc", "/proc", "proc", 0, "hidepid=2") == 0);
+    sleepers others(4'000);
+    if (others.count() < 4'000) MESSAGE("fewer than asked for: ", others.count());
+    test::orphans orphans(10);
+    orphans.make();
+    constexpr id_t nobody = 65'534;
+    REQUIRE(::setgroups(0, nullptr) == 0);
+    REQUIRE(::setegid(nobody) == 0);
+    REQUIRE(::seteuid(nobody) == 0);
+    REQUIRE(::prctl(PR_SET_DUMPABLE, 1) == 0);  // or /proc/self is no longer ours
+    auto hidden = "/proc/" + std::to_string(orphans.pid());
+    struct stat unused {};
+    REQUIRE(::stat(hidden.c_str(), &unused) != 0);
+
+    std::vector<child_exit> told;
+    test::stage stage(test::any_options(milliseconds(0), &told));
+    stage.leaves_children = true;
+    stage.run_for(milliseconds(100));  // a round, after which they are known to be many
+    orphans.let_end();
+    stage.run_until([&] { return told.size() == 10; });
+    orphans.check(told);
+  });
+  if (!ran) MESSAGE("SKIP: no pid namespace");
 }
 
 TEST_CASE("a resting any() turns the loop once or twice for each rest of the poller") {

@@ -20,6 +20,7 @@ namespace {
 constexpr std::chrono::hours longest_grace{24 * 365 * 100};
 constexpr std::uint64_t shortest_between_rounds_ns = 10'000'000;
 constexpr std::uint64_t longest_between_rounds_ns = 50'000'000;  // half of what an exit may be told late
+constexpr std::size_t many_children = 3000;                      // whose own list is the dearer one
 
 // In clock ticks since boot, field 22 of proc(5)'s stat; 0: not to be had. A number that two processes had in
 // turn is told apart by it.
@@ -55,13 +56,13 @@ ownership::ownership(uv_loop_t& loop, registry& all, const watch_table& table, r
 
 void ownership::hear(notice who) noexcept {
   if (who == notice::index) return;  // it names children that are watched
-  if (!has_work()) said_by_ = who;
-  peek_due_ = true;
+  if (!round_wanted_ && !has_work()) said_by_ = who;
+  round_wanted_ = true;
   if (who == notice::poller) left_alone_round_.ask(who);
 }
 
 bool ownership::has_work() const noexcept {
-  if (peek_due_ || in_round_ || left_alone_round_.under_way()) return true;
+  if (in_round_ || left_alone_round_.under_way()) return true;
   auto next = next_look();
   return next && sys::monotonic_ns() >= *next;
 }
@@ -74,6 +75,10 @@ std::optional<std::uint64_t> ownership::next_look() const noexcept {
     next = std::min(next.value_or(ripe), ripe);
   }
   return next;
+}
+
+std::uint64_t ownership::round_may_begin() const noexcept {
+  return last_round_ns_ + (children_ > many_children ? longest_between_rounds_ns : between_rounds_ns_);
 }
 
 void ownership::look(budget& budget) noexcept try {
@@ -92,10 +97,6 @@ void ownership::look(budget& budget) noexcept try {
   std::sort(uv_processes_.begin(), uv_processes_.end());
 
   forget_the_gone(budget);
-  if (peek_due_) {
-    peek();
-    budget.looked_at_one();  // beside thousands of children it takes all the time there is
-  }
   if (round_wanted_ && !in_round_ && sys::monotonic_ns() >= round_may_begin()) begin_round();
   if (in_round_ && !budget.spent()) go_on_with_round(budget);
   take_ripe(budget);
@@ -105,25 +106,23 @@ void ownership::look(budget& budget) noexcept try {
   list_.close();
 }
 
-pid_t ownership::zombie_among(idtype_t which, id_t id) const noexcept {
+std::optional<pid_t> ownership::zombie_among(idtype_t which, id_t id) const noexcept {
   siginfo_t info{};
   int options = WEXITED | WNOHANG | WNOWAIT | this_thread_only_;
-  return sys::waitid(which, id, &info, options) == 0 ? info.si_pid : 0;
-}
-
-void ownership::peek() noexcept {
-  peek_due_ = false;
-  if (zombie_among(P_ALL, 0) != 0) round_wanted_ = true;  // whosever it is, others may stand behind it
+  if (sys::waitid(which, id, &info, options) != 0) return {};
+  return info.si_pid;
 }
 
 void ownership::begin_round() {
   round_wanted_ = false;
   last_round_ns_ = sys::monotonic_ns();
   ++round_;
-  in_round_ = list_.open(this_thread_only_ != 0);
+  in_round_ =
+      (children_ > many_children && list_.open_processes()) || list_.open_children(this_thread_only_ != 0);
+  children_ = table_.size();
   if (in_round_) return;
   // Without the list: the first zombie, and the next when that one is gone.
-  if (pid_t first = zombie_among(P_ALL, 0); first != 0) {
+  if (pid_t first = zombie_among(P_ALL, 0).value_or(0); first != 0) {
     if (is_claimed(first)) {
       round_wanted_ = true;  // it will be waited for, and nobody says a word then of those behind it
     } else if (!is_left_alone(first)) {
@@ -139,15 +138,20 @@ void ownership::go_on_with_round(budget& budget) {
   if (page_next_ == page_.size()) {
     page_next_ = 0;
     if (!list_.next_page(page_)) return end_round();
-    budget.looked_at_one();  // the kernel counts its way to the page
+    budget.looked_at_one();  // a page is dear
   }
   while (page_next_ < page_.size() && !budget.spent()) {
     pid_t pid = page_[page_next_++];
     if (is_claimed(pid)) continue;
-    bool ended = zombie_among(P_PID, static_cast<id_t>(pid)) == pid;
+    std::optional<pid_t> zombie = zombie_among(P_PID, static_cast<id_t>(pid));
     budget.looked_at_one();
-    if (ended && !is_left_alone(pid)) saw(pid);  // asked last, as it costs a look at /proc: of zombies only
+    if (!zombie) continue;
+    ++children_;
+    if (*zombie == pid && !is_left_alone(pid)) saw(pid);  // asked last, as it costs a look at /proc
   }
+  if (children_ <= many_children || list_.is_of_processes() || !list_.open_processes()) return;
+  page_next_ = page_.size();  // from the beginning: to look again at a few is cheap
+  children_ = table_.size();
 }
 
 void ownership::end_round() noexcept {

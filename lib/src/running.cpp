@@ -144,7 +144,7 @@ void running::leave_to_the_loop() noexcept {
 void running::on_sigchld() noexcept {
   thread_.bind();
   pass_.hear(notice::sigchld);
-  if (pass_.has_work()) turn_.due();  // not if the index names all who end, and nobody asked for stops
+  go_on_when_due();
 }
 
 void running::on_index() noexcept {
@@ -158,7 +158,13 @@ void running::on_tick() noexcept {
   sigchld_.repair();
   poller_.ticked();
   pass_.hear(notice::poller);
-  if (pass_.has_work()) turn_.due();
+  go_on_when_due();
+}
+
+void running::go_on_when_due() noexcept {
+  // No work: the index names all who end, nobody asked for stops, and any() looked a moment ago.
+  if (pass_.has_work()) return turn_.due();
+  if (pass_.unclaimed() != nullptr) await_grace();
 }
 
 void running::on_grace() noexcept {

@@ -70,6 +70,7 @@ class running : public std::enable_shared_from_this<running> {
   void hint(pid_t, notice) noexcept;
   [[nodiscard]] int own_all(uv_loop_t&, const std::shared_ptr<void>& farewell) noexcept;
   [[nodiscard]] int poll_index(uv_loop_t&, const std::shared_ptr<void>& farewell) noexcept;
+  void go_on_when_due() noexcept;
   void await_grace() noexcept;
   void settle() noexcept;
 
