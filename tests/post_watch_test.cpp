@@ -80,7 +80,7 @@ TEST_CASE("four threads hand over 100 000 pids, mostly nobody's, and none is los
         if (pid == 0) ::_exit(i & 0x7f);
         stage.reaper.post_watch(pid, [&, thread, i, pid, is_child](const child_exit& exit) {
           ++told;
-          ++times[static_cast<std::size_t>(thread * a_thread + i)];
+          ++times[static_cast<std::size_t>(thread) * a_thread + static_cast<std::size_t>(i)];
           if (exit.pid != pid || exit.lost == is_child) ++wrong;
           if (is_child && exit.status.raw() != test::exited_with(i & 0x7f)) ++wrong;
           if (is_child) return;
