@@ -17,7 +17,7 @@
 #include <uvreap/fork.hpp>
 #include <uvreap/reaper.hpp>
 
-#include "output.hpp"
+#include "../shared/output.hpp"
 #include "report.hpp"
 #include "settings.hpp"
 

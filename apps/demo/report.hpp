@@ -9,7 +9,7 @@
 #include <uvreap/child_exit.hpp>
 #include <uvreap/statistics.hpp>
 
-#include "output.hpp"
+#include "../shared/output.hpp"
 
 class report {
  public:

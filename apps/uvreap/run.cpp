@@ -1,3 +1,49 @@
 #include "run.hpp"
 
-int run(int, char**) { return 255; }
+#include <uv.h>
+
+#include <cstdio>
+#include <memory>
+#include <string>
+
+#include "console.hpp"
+#include "job_runner.hpp"
+#include "run_report.hpp"
+#include "run_settings.hpp"
+
+namespace {
+
+constexpr int our_error = 255;
+
+std::unique_ptr<run_report> report_for(console& console, const run_settings& settings) {
+  if (settings.json) return make_json_run_report(console, !settings.command.empty());
+  if (!settings.command.empty()) return make_one_command_report(console, settings);
+  return make_text_run_report(console, settings);
+}
+
+}  // namespace
+
+int run(int argc, char** argv) {
+  run_settings settings;
+  if (auto status = settings.read(argc, argv)) return *status;
+  if (!output::prepare()) return our_error;
+
+  uv_loop_t loop;
+  if (int error = uv_loop_init(&loop); error != 0) {
+    std::fprintf(stderr, "uvreap run: cannot make a loop: %s\n", uv_strerror(error));
+    return our_error;
+  }
+  int status = our_error;
+  {
+    job_runner* runner = nullptr;
+    auto failed = [&runner](int error) { runner->fail("cannot write: " + std::string(uv_strerror(error))); };
+    console console(loop, failed);
+    auto report = report_for(console, settings);
+    job_runner the_runner(loop, settings, console, *report);
+    runner = &the_runner;
+    the_runner.start();
+    uv_run(&loop, UV_RUN_DEFAULT);
+    status = the_runner.exit_status();
+  }
+  return uv_loop_close(&loop) == 0 ? status : our_error;
+}

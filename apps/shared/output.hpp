@@ -1,12 +1,14 @@
-// Standard output for a program with a loop: written by libuv's thread pool, so a reader that does not read
-// (less, a stopped terminal) holds a thread of the pool and not the loop.
+// Standard output, or standard error, for a program with a loop: written by libuv's thread pool, so a reader
+// that does not read (less, a stopped terminal) holds a thread of the pool and not the loop.
 #pragma once
 
+#include <unistd.h>
 #include <uv.h>
 
 #include <functional>
 #include <string>
 #include <string_view>
+#include <utility>
 
 class output {
  public:
@@ -15,7 +17,7 @@ class output {
   [[nodiscard]] static bool prepare();
 
   // failed is called once, on the loop, with UV_E*; from then on everything is dropped.
-  output(uv_loop_t& loop, std::function<void(int error)> failed);
+  output(uv_loop_t& loop, std::function<void(int error)> failed, int descriptor = STDOUT_FILENO);
   output(const output&) = delete;  // libuv holds the address of the request
   output& operator=(const output&) = delete;
 
@@ -24,7 +26,12 @@ class output {
   static void write_now(
       std::string_view);  // returns when it is written: for a forked child, which has no loop
 
+  // Called when all is written, each time. Who writes without end waits for it, or memory grows with what a
+  // slow reader has not read.
+  void on_drained(std::function<void()> drained) { drained_ = std::move(drained); }
+
   [[nodiscard]] bool is_busy() const { return !going_.empty(); }
+  [[nodiscard]] std::size_t backlog() const { return going_.size() + waiting_.size(); }
   [[nodiscard]] bool is_terminal() const { return is_terminal_; }
 
  private:
@@ -33,6 +40,8 @@ class output {
 
   uv_loop_t& loop_;
   std::function<void(int error)> failed_;
+  std::function<void()> drained_;
+  int descriptor_;
   bool is_terminal_;
   bool has_failed_ = false;
   uv_fs_t request_{};

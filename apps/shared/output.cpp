@@ -17,8 +17,11 @@ bool output::prepare() {
   return ::signal(SIGPIPE, SIG_IGN) != SIG_ERR;
 }
 
-output::output(uv_loop_t& loop, std::function<void(int error)> failed)
-    : loop_(loop), failed_(std::move(failed)), is_terminal_(::isatty(STDOUT_FILENO) == 1) {}
+output::output(uv_loop_t& loop, std::function<void(int error)> failed, int descriptor)
+    : loop_(loop),
+      failed_(std::move(failed)),
+      descriptor_(descriptor),
+      is_terminal_(::isatty(descriptor) == 1) {}
 
 void output::write(std::string_view text) {
   if (has_failed_) return;
@@ -36,7 +39,10 @@ void output::write_now(std::string_view text) {
 
 void output::start() {
   if (going_.empty()) going_.swap(waiting_);
-  if (going_.empty()) return;
+  if (going_.empty()) {
+    if (drained_) drained_();
+    return;
+  }
   request_.data = this;
   uv_buf_t buffer = uv_buf_init(going_.data(), static_cast<unsigned>(going_.size()));
   auto written = [](uv_fs_t* request) {
@@ -45,7 +51,7 @@ void output::start() {
     static_cast<output*>(request->data)->on_written(result);
   };
   constexpr int at_the_current_position = -1;
-  int error = uv_fs_write(&loop_, &request_, STDOUT_FILENO, &buffer, 1, at_the_current_position, written);
+  int error = uv_fs_write(&loop_, &request_, descriptor_, &buffer, 1, at_the_current_position, written);
   if (error != 0) on_written(error);
 }
 

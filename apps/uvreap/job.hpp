@@ -1,0 +1,19 @@
+// A command to be run, as a line of the list says it.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+struct job {
+  std::uint64_t number = 0;  // its place in the list, from 1
+  std::string name;
+  std::vector<std::string> argv;
+  std::string cwd;
+  std::map<std::string, std::string> env;            // added to ours
+  std::optional<std::chrono::milliseconds> timeout;  // empty: that of all
+  std::optional<int> retries;                        // empty: that of all
+};

@@ -1,0 +1,112 @@
+#include <string.h>
+#include <uv.h>
+
+#include <nlohmann/json.hpp>
+#include <sstream>
+#include <tuple>
+
+#include "measures.hpp"
+#include "run_report.hpp"
+
+namespace {
+
+using json = nlohmann::ordered_json;
+
+class json_report : public run_report {
+ public:
+  json_report(console& console, bool on_stderr) : console_(console), on_stderr_(on_stderr) {}
+
+  void started(const job& job, int attempt, pid_t pid) override {
+    json event = about("start", job);
+    event["attempt"] = attempt;
+    event["pid"] = pid;
+    event["argv"] = job.argv;
+    say(event);
+  }
+
+  void wrote(const job& job, stream from, std::string_view lines) override {
+    json event = about("output", job);
+    event["stream"] = from == stream::out ? "stdout" : "stderr";
+    event["text"] = lines;
+    say(event);
+  }
+
+  void noted(const job& job, const std::string& what) override {
+    json event = about("note", job);
+    event["text"] = what;
+    say(event);
+  }
+
+  void ended(const job& job, const job_end& end) override {
+    json event = about("end", job);
+    event["attempt"] = end.attempt;
+    event["failed"] = end.failed();
+    event["tried_again"] = end.tried_again;
+    if (end.error != 0) {
+      event["error"] = end.text();
+      return say(event);
+    }
+    const auto& [status, usage] = std::tie(end.exit.status, end.exit.usage);
+    event["pid"] = end.pid;
+    event["exit_code"] = status.exited() ? json(status.exit_code()) : json();
+    event["signal"] =
+        status.signaled() ? json(std::string("SIG") + sigabbrev_np(status.term_signal())) : json();
+    event["core_dumped"] = status.core_dumped();
+    event["timed_out"] = end.exit.timed_out;
+    event["lost"] = end.exit.lost;
+    event["wall_us"] = microseconds_of(end.wall);
+    event["user_us"] = usage.user_time.count();
+    event["system_us"] = usage.system_time.count();
+    event["max_rss_bytes"] = usage.max_rss_bytes;
+    say(event);
+  }
+
+  void complained(const std::string& what) override {
+    console_.err("uvreap run: " + what + '\n');
+    say({{"event", "error"}, {"text", what}});
+  }
+
+  void interrupted(const char* signal, int running) override {
+    say({{"event", "interrupted"}, {"signal", signal}, {"running", running}});
+  }
+
+  void working(const run_totals&) override {}
+
+  void finished(const run_totals& totals) override {
+    say({{"event", "summary"},
+         {"jobs", totals.done + totals.failed},
+         {"failed", totals.failed},
+         {"retries", totals.retries},
+         {"list_errors", totals.list_errors},
+         {"wall_us", microseconds_of(totals.wall)},
+         {"reaped", totals.reaper.reaped},
+         {"lost", totals.reaper.lost},
+         {"index", print_index(totals.reaper.index)}});
+  }
+
+ private:
+  static std::string print_index(uvreap::index_kind kind) {
+    std::ostringstream text;
+    text << kind;
+    return text.str();
+  }
+
+  static json about(const char* event, const job& job) {
+    return {{"event", event}, {"job", job.number}, {"name", job.name}};
+  }
+
+  // What is no UTF-8 (a piece of output may be anything) is replaced, not refused.
+  void say(const json& event) {
+    std::string line = event.dump(-1, ' ', false, json::error_handler_t::replace) + '\n';
+    on_stderr_ ? console_.err(line) : console_.out(line);
+  }
+
+  console& console_;
+  bool on_stderr_;  // standard output is a command's
+};
+
+}  // namespace
+
+std::unique_ptr<run_report> make_json_run_report(console& console, bool on_stderr) {
+  return std::make_unique<json_report>(console, on_stderr);
+}

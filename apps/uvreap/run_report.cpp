@@ -1,0 +1,95 @@
+#include "run_report.hpp"
+
+#include <uv.h>
+
+#include <utility>
+
+#include "job_table.hpp"
+#include "measures.hpp"
+
+namespace {
+
+std::string count_of(std::uint64_t number, const char* one, const char* more) {
+  return std::to_string(number) + ' ' + (number == 1 ? one : more);
+}
+
+class text_report : public run_report {
+ public:
+  text_report(console& console, const run_settings& settings)
+      : console_(console),
+        settings_(settings),
+        table_(settings.sort.value_or(sort_key::wall), static_cast<std::size_t>(settings.rows)),
+        has_table_(!settings.quiet && (settings.sort.has_value() || console.has_live_line())) {}
+
+  void started(const job&, int, pid_t) override {}
+
+  void wrote(const job&, stream to, std::string_view lines) override {
+    to == stream::out ? console_.out(lines) : console_.err(lines);
+  }
+
+  void noted(const job& job, const std::string& what) override { say(who(job) + ": " + what); }
+
+  void ended(const job& job, const job_end& end) override {
+    if (!end.tried_again && has_table_) table_.add(job, end);
+    if (settings_.quiet || (console_.has_live_line() && !end.failed())) return;
+    std::string line = who(job) + ' ' + end.text();
+    if (end.error == 0) {
+      line += ", wall " + text_of(end.wall) + ", user " + text_of(end.exit.usage.user_time) + ", system " +
+              text_of(end.exit.usage.system_time) + ", max RSS " + size_text(end.exit.usage.max_rss_bytes);
+    }
+    say(line + (end.tried_again ? "; tried again" : ""));
+  }
+
+  void complained(const std::string& what) override { say("uvreap run: " + what); }
+
+  void interrupted(const char* signal, int running) override {
+    say(std::string("uvreap run: ") + signal + ", ending " +
+        count_of(static_cast<std::uint64_t>(running), "job", "jobs"));
+  }
+
+  void working(const run_totals& now) override {
+    if (settings_.quiet) return;
+    double seconds = std::chrono::duration<double>(now.wall).count();
+    auto ended = static_cast<double>(now.done + now.failed);
+    std::string line = print(
+        "running %d, done %llu, failed %llu, %.1f/s", now.running, static_cast<unsigned long long>(now.done),
+        static_cast<unsigned long long>(now.failed), seconds > 0 ? ended / seconds : 0.0);
+    if (now.seconds_left)
+      line += ", left " + text_of(std::chrono::duration_cast<std::chrono::nanoseconds>(
+                              std::chrono::duration<double>(*now.seconds_left)));
+    if (!now.slowest.empty()) line += ", slowest " + now.slowest;
+    auto width = static_cast<std::size_t>(console_.columns()) - 1;
+    console_.live(line.substr(0, width));
+  }
+
+  void finished(const run_totals& totals) override {
+    console_.live({});
+    if (settings_.quiet) return;
+    if (has_table_) console_.err(table_.text());
+    std::string line = count_of(totals.done + totals.failed, "job", "jobs") + ", " +
+                       std::to_string(totals.failed) + " failed";
+    if (totals.retries != 0) line += ", " + count_of(totals.retries, "retry", "retries");
+    say(line + ", " + text_of(totals.wall));
+  }
+
+ private:
+  static std::string who(const job& job) { return '#' + std::to_string(job.number) + ' ' + job.name; }
+  void say(const std::string& line) { console_.err(line + '\n'); }
+
+  console& console_;
+  const run_settings& settings_;
+  job_table table_;
+  bool has_table_;
+};
+
+}  // namespace
+
+std::string job_end::text() const {
+  if (error != 0) return std::string("cannot be run: ") + uv_strerror(error);
+  std::string said = exit.lost ? "was waited for by somebody else" : exit.status.text();
+  return exit.timed_out ? said + " after its timeout" : said;
+}
+
+std::unique_ptr<run_report> make_text_run_report(console& console, const run_settings& settings) {
+  return std::make_unique<text_report>(console, settings);
+}

@@ -1,0 +1,61 @@
+// What uvreap run says: lines and a table for people, or one JSON object a line for programs.
+#pragma once
+
+#include <sys/types.h>
+
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <uvreap/child_exit.hpp>
+#include <uvreap/statistics.hpp>
+
+#include "console.hpp"
+#include "job.hpp"
+#include "job_output.hpp"
+#include "run_settings.hpp"
+
+// How one attempt at a job ended.
+struct job_end {
+  int attempt = 1;
+  pid_t pid = 0;
+  int error = 0;  // UV_E*: it was never there, and the rest is empty
+  uvreap::child_exit exit{};
+  std::chrono::nanoseconds wall{0};
+  bool tried_again = false;
+
+  [[nodiscard]] bool failed() const { return error != 0 || exit.timed_out || !exit.status.success(); }
+  [[nodiscard]] std::string text() const;  // "exited with 3", "cannot be run: no such file or directory"
+};
+
+struct run_totals {
+  std::uint64_t done = 0;    // jobs that ended well, and
+  std::uint64_t failed = 0;  // those that did not
+  std::uint64_t retries = 0;
+  std::uint64_t list_errors = 0;
+  int running = 0;
+  std::chrono::nanoseconds wall{0};
+  std::optional<double> seconds_left{};
+  std::string slowest{};  // of those that run: name and how long
+  uvreap::statistics reaper{};
+};
+
+class run_report {
+ public:
+  virtual ~run_report() = default;
+
+  virtual void started(const job&, int attempt, pid_t) = 0;
+  virtual void wrote(const job&, stream, std::string_view lines) = 0;
+  virtual void noted(const job&, const std::string& what) = 0;
+  virtual void ended(const job&, const job_end&) = 0;
+  virtual void complained(const std::string& what) = 0;  // about the list
+  virtual void interrupted(const char* signal, int running) = 0;
+  virtual void working(const run_totals&) = 0;
+  virtual void finished(const run_totals&) = 0;
+};
+
+std::unique_ptr<run_report> make_text_run_report(console&, const run_settings&);
+std::unique_ptr<run_report> make_json_run_report(console&, bool on_stderr);
+std::unique_ptr<run_report> make_one_command_report(console&, const run_settings&);

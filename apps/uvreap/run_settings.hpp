@@ -1,0 +1,38 @@
+// The options of uvreap run.
+#pragma once
+
+#include <chrono>
+#include <optional>
+#include <string>
+#include <uvreap/reaper.hpp>
+#include <vector>
+
+enum class output_mode {
+  group,  // what a job wrote, in one piece when it has ended
+  lines,  // each line as it comes
+  none,   // dropped
+  files,  // in a directory, two files a job
+};
+
+enum class sort_key { number, name, wall, cpu, rss, status };
+
+struct run_settings {
+  // Reads the command line. With a value: exit with it now (--help: 0; an error, which is said: 255).
+  [[nodiscard]] std::optional<int> read(int argc, char** argv);
+
+  std::vector<std::string> command;  // one command; empty: the jobs of a list
+  std::string list;                  // a file, or "-"
+  int at_once = 1;
+  std::chrono::milliseconds timeout{0};  // 0: none
+  std::chrono::milliseconds grace{5000};
+  int retries = 0;
+  int halt_after = 1;     // failed jobs; 0: never
+  bool halt_now = false;  // what runs is ended too
+  output_mode output = output_mode::group;
+  std::string directory;  // of output_mode::files
+  bool json = false;
+  bool quiet = false;
+  std::optional<sort_key> sort;
+  int rows = 20;
+  uvreap::index_kind index = uvreap::index_kind::automatic;
+};
