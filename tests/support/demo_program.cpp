@@ -6,6 +6,7 @@
 #include <pty.h>
 #include <signal.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -133,9 +134,11 @@ int demo_program::end() {
   while (read_some(error_, errors)) {
   }
   int word = 0;
-  while (::waitpid(pid_, &word, 0) < 0 && errno == EINTR) {
+  rusage usage{};
+  while (::wait4(pid_, &word, 0, &usage) < 0 && errno == EINTR) {
   }
   has_ended_ = true;
+  most_resident_kib_ = usage.ru_maxrss;
   return WIFEXITED(word) ? WEXITSTATUS(word) : 1000 + WTERMSIG(word);
 }
 

@@ -39,6 +39,8 @@ class demo_program {
   // Reads all that is left, and waits. The exit status; above 1000: the signal that killed it.
   int end();
 
+  [[nodiscard]] long most_resident_kib() const { return most_resident_kib_; }  // known after end()
+
   std::string output;                                      // what was read
   std::string errors;                                      // its stderr, known after end()
   [[nodiscard]] int count(const std::string& text) const;  // in the output
@@ -57,6 +59,7 @@ class demo_program {
   int out_ = -1;
   int error_ = -1;
   bool has_ended_ = false;
+  long most_resident_kib_ = 0;
   std::chrono::steady_clock::time_point deadline_ =
       std::chrono::steady_clock::now() + std::chrono::seconds(100);
 };
