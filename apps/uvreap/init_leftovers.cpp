@@ -1,0 +1,93 @@
+#include "init_leftovers.hpp"
+
+#include <signal.h>
+#include <sys/syscall.h>
+#include <sys/types.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdio>
+#include <filesystem>
+#include <fstream>
+#include <string>
+#include <system_error>
+#include <vector>
+
+namespace pid1 {
+namespace {
+
+namespace fs = std::filesystem;
+
+std::string proc(pid_t pid) { return "/proc/" + std::to_string(pid); }
+
+void add_children(pid_t parent, std::vector<pid_t>& found) {
+  std::error_code gone;
+  for (fs::directory_iterator thread(proc(parent) + "/task", gone), end; !gone && thread != end;
+       thread.increment(gone)) {
+    std::ifstream children(thread->path() / "children");
+    for (pid_t child = 0; children >> child;) found.push_back(child);
+  }
+}
+
+pid_t parent_of(pid_t pid) {
+  std::ifstream stat(proc(pid) + "/stat");
+  std::string text;
+  std::getline(stat, text);
+  auto name_end = text.rfind(')');  // the name may hold anything, ')' too
+  if (name_end == std::string::npos) return -1;
+  char state = 0;
+  pid_t parent = -1;
+  std::sscanf(text.c_str() + name_end + 1, " %c %d", &state, &parent);
+  return parent;
+}
+
+struct descendant {
+  pid_t pid;
+  pid_t parent;
+};
+
+std::vector<descendant> descendants() {
+  std::vector<descendant> found;
+  std::vector<pid_t> parents{::getpid()};
+  while (!parents.empty()) {
+    pid_t parent = parents.back();
+    parents.pop_back();
+    std::vector<pid_t> children;
+    add_children(parent, children);
+    for (pid_t child : children) found.push_back({child, parent});
+    parents.insert(parents.end(), children.begin(), children.end());
+  }
+  return found;
+}
+
+// A child of ours keeps its number until we reap it. Anybody else may end between the reading and the signal,
+// and its number be a stranger's: so it is held first, and then asked for its parent again, which may be us
+// by now.
+void send_to(const descendant& one, int signum) {
+  if (one.parent == ::getpid()) {
+    ::kill(one.pid, signum);
+    return;
+  }
+  int held = static_cast<int>(::syscall(SYS_pidfd_open, one.pid, 0));
+  if (held < 0) return;  // gone; or refused here: it will be ours when its parent has ended
+  pid_t parent = parent_of(one.pid);
+  if (parent == one.parent || parent == ::getpid()) {
+    ::syscall(SYS_pidfd_send_signal, held, signum, nullptr, 0);
+  }
+  ::close(held);
+}
+
+}  // namespace
+
+bool leftovers::send(int signum) {
+  // To a PID 1, -1 is everybody else in its namespace. Zombies count until they are reaped.
+  if (::getpid() == 1) return ::kill(-1, signum) == 0 || errno != ESRCH;
+  // All are found before the first gets a signal: whoever ends of it gives its own children to us.
+  std::vector<descendant> left = descendants();
+  for (const descendant& one : left) {
+    if (signum != 0) send_to(one, signum);
+  }
+  return !left.empty();
+}
+
+}  // namespace pid1
