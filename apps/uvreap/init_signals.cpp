@@ -5,7 +5,6 @@
 
 #include <array>
 #include <cerrno>
-#include <cstdint>
 #include <utility>
 
 namespace pid1 {
@@ -68,10 +67,7 @@ void signal_feed::read() {
   ssize_t length = ::read(descriptor_, waiting.data(), sizeof waiting);
   if (length <= 0) return;
   auto count = static_cast<std::size_t>(length) / sizeof waiting[0];
-  for (std::size_t i = 0; i < count; ++i) {
-    bool is_ours = waiting[i].ssi_pid == static_cast<std::uint32_t>(::getpid());  // the SIGPIPE of a write
-    if (!is_ours) tell_(static_cast<int>(waiting[i].ssi_signo));
-  }
+  for (std::size_t i = 0; i < count; ++i) tell_(static_cast<int>(waiting[i].ssi_signo));
 }
 
 }  // namespace pid1

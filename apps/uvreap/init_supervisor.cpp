@@ -109,7 +109,7 @@ void supervisor::on_orphan(const uvreap::child_exit& exit) {
   if (exit.status.signaled()) ++report_.orphans_killed;
   if (!settings_.warns) return;
   std::ostringstream line;
-  line << "uvreap init: reaped an orphan: " << exit << '\n';
+  line << "uvreap init: reaped orphan " << exit << '\n';
   if (!errors_.write(line.str())) ++report_.warnings_dropped;
 }
 

@@ -1,0 +1,235 @@
+// What a PID 1 has to do, and who does it: uvreap init, tini, dumb-init and catatonit under the same cases.
+// README's table is these rows.
+#include <doctest/doctest.h>
+#include <signal.h>
+
+#include <set>
+#include <string>
+
+#include "support/contender.hpp"
+
+namespace {
+
+using test::compare;
+using test::contender;
+using test::no_pid_1;
+using test::probe;
+using test::supervised;
+using test::words;
+using test::operator+;
+using namespace std::chrono_literals;
+
+const std::set<std::string> all = {"uvreap init", "tini", "dumb-init", "catatonit"};
+
+std::string ms(std::chrono::milliseconds time) { return std::to_string(time.count()); }
+
+// What hangs does not hold.
+int end_of(const contender& one, const words& command) { return supervised(command).end(one.patience + 1s); }
+
+int end_as_pid_1(const contender& one, const words& command) {
+  return end_of(one, one.as_pid_1({}, command));
+}
+
+// Whether each of these signals to it comes to its child.
+bool hands_on(const contender& one, const words& signals) {
+  return end_as_pid_1(one, probe({"back", ms(one.patience)}) + signals) == 0;
+}
+
+std::string mask_of(const words& command) {
+  supervised run(command);
+  CHECK(run.end() == 0);
+  return run.output();
+}
+
+// Whether a line of the child's /proc/self/status is the same with and without it.
+bool leaves_alone(const contender& one, const std::string& line, const words& before) {
+  words grep = {"grep", "^" + line, "/proc/self/status"};
+  return mask_of(before + one.plainly({}, grep)) == mask_of(before + grep);
+}
+
+}  // namespace
+
+TEST_CASE("the exit status is the child's, and 128 more than the signal that killed it") {
+  if (no_pid_1()) return;
+  compare("exits as its child exited, or with 128 + the signal that killed it", all,
+          [](const contender& one) {
+            return end_as_pid_1(one, {"sh", "-c", "exit 42"}) == 42 && end_as_pid_1(one, {"true"}) == 0 &&
+                   end_as_pid_1(one, {"sh", "-c", "kill -KILL $$"}) == 128 + SIGKILL;
+          });
+}
+
+TEST_CASE("a command that cannot be run is told apart as shells do") {
+  if (no_pid_1()) return;
+  compare("exits with 127 if there is no such command, 126 if it is not executable", {"uvreap init", "tini"},
+          [](const contender& one) {
+            return end_as_pid_1(one, {"no-such-command"}) == 127 && end_as_pid_1(one, {"/etc/passwd"}) == 126;
+          });
+}
+
+TEST_CASE("standard input and output are the child's") {
+  if (no_pid_1()) return;
+  compare("leaves standard input and output to its child", all, [](const contender& one) {
+    supervised run(one.as_pid_1({}, {"cat"}), {.input = "a line\n"});
+    return run.end() == 0 && run.output() == "a line\n";
+  });
+}
+
+TEST_CASE("the usual signals are handed on") {
+  if (no_pid_1()) return;
+  compare("hands on HUP, INT, QUIT, TERM, USR1, USR2, WINCH", all, [](const contender& one) {
+    return hands_on(one, {"1", "2", "3", "15", "10", "12", "28"});
+  });
+}
+
+TEST_CASE("the less usual signals are handed on") {
+  if (no_pid_1()) return;
+  compare("hands on real-time signals", all, [](const contender& one) {
+    return hands_on(one, {"34", "50", "64"});
+  });
+  compare("hands on those that it would get for faults of its own (SEGV, ABRT, ...)",
+          {"uvreap init", "dumb-init"}, [](const contender& one) {
+            return hands_on(one, {"4", "5", "6", "7", "8", "11", "31"});
+          });
+  compare("hands on TSTP, TTIN, TTOU as they are", {"uvreap init"}, [](const contender& one) {
+    return hands_on(one, {"20", "21", "22"});
+  });
+}
+
+TEST_CASE("SIGTTIN and SIGTTOU do not stop it") {
+  compare("is not stopped by TTIN and TTOU itself", {"uvreap init", "tini", "catatonit"},
+          [](const contender& one) {
+            return end_of(one, one.plainly({}, probe({"unstoppable", ms(one.patience)}))) == 0;
+          });
+}
+
+TEST_CASE("a signal is not lost if it comes before there is a child") {
+  if (no_pid_1()) return;
+  // Often, since who loses it loses it in a race, and wins some.
+  auto dies_of_it = [](const contender& one, const words& options) {
+    words start = {"unshare", "-pf", "--mount-proc", "--kill-child"};
+    words run =
+        start + probe({"pending", "15"}) + one.plainly(options, probe({"unblocked", ms(one.patience)}));
+    for (int times = 0; times < 20; ++times) {
+      if (end_of(one, run) != 128 + SIGTERM) return false;
+    }
+    return true;
+  };
+  compare("loses no signal that comes before its child is there", {"uvreap init", "tini", "catatonit"},
+          [dies_of_it](const contender& one) { return dies_of_it(one, *one.to_child); });
+  compare("nor if its signals go to the group", {"uvreap init"},
+          [dies_of_it](const contender& one) { return dies_of_it(one, *one.to_group); });
+}
+
+TEST_CASE("who gets a signal can be chosen") {
+  if (no_pid_1()) return;
+  auto told = [](const contender& one, const std::optional<words>& options) {
+    if (!options) return std::string();
+    supervised run(one.as_pid_1(*options, probe({"group", ms(one.patience)})));
+    CHECK(run.end() == 0);
+    return run.output();
+  };
+  compare("hands signals on to its child's process group, if asked", all,
+          [told](const contender& one) { return told(one, one.to_group) == "child group\n"; });
+  compare("hands signals on to its child alone, if asked", all, [told](contender one) {
+    one.patience = 300ms;  // here the group is to get nothing
+    return told(one, one.to_child) == "child \n";
+  });
+}
+
+TEST_CASE("a signal can be handed on as another") {
+  if (no_pid_1()) return;
+  compare("hands a signal on as another, or not at all, if asked", {"uvreap init", "dumb-init"},
+          [](const contender& one) {
+            if (!one.rewrite) return false;
+            words options = {*one.rewrite, "15:3", *one.rewrite, "1:0"};
+            auto run = [&](const words& what) { return end_of(one, one.as_pid_1(options, probe(what))); };
+            return run({"as", "15", "3", ms(one.patience)}) == 0 && run({"as", "1", "1", "300"}) == 1;
+          });
+}
+
+TEST_CASE("the child begins with the signals that it would have without it") {
+  compare("gives its child an empty signal mask, if its own was empty", {"uvreap init", "tini", "dumb-init"},
+          [](const contender& one) { return leaves_alone(one, "SigBlk", {}); });
+  compare("leaves blocked signals blocked for its child", {"uvreap init", "tini"}, [](const contender& one) {
+    return leaves_alone(one, "SigBlk", probe({"block", "15"}));
+  });
+  compare("leaves ignored signals ignored for its child", {"uvreap init", "tini", "catatonit"},
+          [](const contender& one) {
+            return leaves_alone(one, "SigIgn", probe({"ignore", "2"})) &&
+                   leaves_alone(one, "SigIgn", probe({"ignore", "13"}));
+          });
+}
+
+TEST_CASE("orphans are reaped") {
+  if (no_pid_1()) return;
+  compare("reaps orphans as PID 1, hundreds at a time", all, [](const contender& one) {
+    return end_as_pid_1(one, probe({"orphans", "400"})) == 0;
+  });
+  compare("reaps orphans as a subreaper, if it is not PID 1", {"uvreap init", "tini", "catatonit"},
+          [](const contender& one) {
+            words options = one.as_subreaper.value_or(words{});
+            return end_of(one, one.plainly(options, probe({"adopted"}))) == 0 &&
+                   end_of(one, one.plainly(options, probe({"orphans", "400"}))) == 0;
+          });
+  compare("says of each orphan that it was reaped, if asked", {"uvreap init", "tini"},
+          [](const contender& one) {
+            if (!one.warns) return false;
+            supervised run(one.as_pid_1(*one.warns, probe({"orphans", "2"})));
+            return run.end() == 0 && run.errors().find("eaped") != std::string::npos;
+          });
+}
+
+TEST_CASE("a stopped child goes on with the SIGCONT that it hands on") {
+  compare("goes on with a child that was stopped, at CONT", all,
+          [](const contender& one) { return end_of(one, one.plainly({}, probe({"stopped"}))) == 0; });
+}
+
+TEST_CASE("what is left at the end may end well, and ends") {
+  if (no_pid_1()) return;
+  compare("gives what is left at the end TERM and time to end", {"uvreap init"}, [](const contender& one) {
+    supervised run(one.as_pid_1({}, probe({"leave", "polite"})));
+    return run.end() == 0 && run.output() == "ended well\n";
+  });
+  compare("leaves no process behind as a subreaper", {"uvreap init"}, [](const contender& one) {
+    words options = one.as_subreaper.value_or(words{});
+    if (one.name == "uvreap init") options = options + words{"--grace", "0.5"};
+    supervised run(one.plainly(options, probe({"leave", "stubborn", "apart"})));
+    return run.end() == 0 && run.left() == 0;
+  });
+}
+
+TEST_CASE("the child has the terminal") {
+  compare("gives its child the terminal", all, [](const contender& one) {
+    return supervised(one.plainly({}, probe({"foreground"})), {.on_terminal = true}).end() == 0;
+  });
+  compare("leaves the terminal to its caller at the end", {"uvreap init", "dumb-init"},
+          [](const contender& one) {
+            words run = probe({"script"}) + one.plainly({}, {"true"});
+            return supervised(run, {.on_terminal = true}).end() == 0;
+          });
+}
+
+TEST_CASE("Ctrl-Z stops the shell's job, and fg goes on with it; without a shell it does nothing") {
+  compare("under a shell: Ctrl-Z stops the job, and fg goes on with it", {"uvreap init", "dumb-init"},
+          [](const contender& one) {
+            supervised run(probe({"shell"}) + one.plainly({}, probe({"echo"})), {.on_terminal = true});
+            REQUIRE(run.says("ready"));
+            run.type("\032");
+            if (!run.says("[stopped]", one.patience)) return false;
+            run.type("fg\n");
+            run.type("on\n");
+            return run.says("got <on>", one.patience);
+          });
+  compare("without a shell: Ctrl-Z does not stop what nobody can continue",
+          {"uvreap init", "dumb-init", "catatonit"}, [](const contender& one) {
+            supervised run(one.plainly({}, probe({"echo"})), {.on_terminal = true});
+            REQUIRE(run.says("ready"));
+            run.type("\032");
+            run.type("on\n");
+            return run.says("got <on>", one.patience);
+          });
+}
+
+TEST_CASE("README's table has these rows and no other") {
+  CHECK(test::rows_of_readme() == test::rows_compared());
+}

@@ -1,0 +1,128 @@
+#include "contender.hpp"
+
+#include <doctest/doctest.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <fstream>
+#include <sstream>
+#include <vector>
+
+#include "clean_floor.hpp"
+
+namespace test {
+namespace {
+
+using namespace std::chrono_literals;
+
+std::string from_environment(const char* name) {
+  const char* value = std::getenv(name);
+  REQUIRE_MESSAGE(value != nullptr, name);
+  return value;
+}
+
+bool is_installed(const std::string& program) {
+  if (program.find('/') != std::string::npos) return true;
+  std::istringstream path(from_environment("PATH"));
+  for (std::string directory; std::getline(path, directory, ':');) {
+    if (::access((directory + '/' + program).c_str(), X_OK) == 0) return true;
+  }
+  return false;
+}
+
+std::vector<contender> contenders() {
+  // The others do not change with our index.
+  if (std::getenv("UVREAP_COMPARE") == nullptr) return {uvreap_init()};
+  return {uvreap_init(),
+          {.name = "tini",
+           .program = {"tini"},
+           .to_group = words{"-g"},
+           .to_child = words{},
+           .as_subreaper = words{"-s"},
+           .warns = words{"-w"}},
+          {.name = "dumb-init",
+           .program = {"dumb-init"},
+           .to_group = words{},
+           .to_child = words{"-c"},
+           .rewrite = "-r"},
+          {.name = "catatonit",
+           .program = {"catatonit"},
+           .to_group = words{"-g"},
+           .to_child = words{},
+           .as_subreaper = words{}}};
+}
+
+int compared = 0;
+
+std::string readme() {
+  std::ifstream file(from_environment("UVREAP_README"));
+  std::stringstream text;
+  text << file.rdbuf();
+  return text.str();
+}
+
+constexpr const char* head = "| | uvreap init | tini | dumb-init | catatonit |\n|---|---|---|---|---|\n";
+
+}  // namespace
+
+words contender::as_pid_1(const words& options, const words& command) const {
+  return words{"unshare", "-pf", "--mount-proc", "--kill-child"} + plainly(options, command);
+}
+
+words contender::plainly(const words& options, const words& command) const {
+  return program + options + words{"--"} + command;
+}
+
+words probe(const words& what) { return words{from_environment("UVREAP_PROBE")} + what; }
+
+contender uvreap_init() {
+  return {.name = "uvreap init",
+          .program = {from_environment("UVREAP_PROGRAM"), "init", "--index",
+                      from_environment("UVREAP_TEST_INDEX")},
+          .to_group = words{"-g"},
+          .to_child = words{},
+          .as_subreaper = words{"-s"},
+          .warns = words{"-w"},
+          .rewrite = "-r",
+          .patience = 20s};
+}
+
+bool no_pid_1() {
+  supervised try_it({"unshare", "-pf", "--mount-proc", "true"});
+  if (try_it.end() == 0) return false;
+  MESSAGE("SKIP: no PID 1 to be had: ", try_it.errors());
+  return true;
+}
+
+void compare(const std::string& what, const std::set<std::string>& has,
+             const std::function<bool(const contender&)>& holds) {
+  ++compared;
+  for (contender& one : contenders()) {
+    if (!is_installed(one.program[0])) {
+      MESSAGE("SKIP: ", one.name, " is not installed");
+      continue;
+    }
+    bool is_expected = has.contains(one.name);
+    one.patience = is_expected ? 20s : 250ms;
+    clean_floor floor;
+    CHECK_MESSAGE(holds(one) == is_expected, one.name, ": ", what);
+  }
+  std::string row = "| " + what + " |";
+  for (const char* name : {"uvreap init", "tini", "dumb-init", "catatonit"})
+    row += has.contains(name) ? " yes |" : " |";
+  CHECK_MESSAGE(readme().find(row + '\n') != std::string::npos, "not in README: ", row);
+}
+
+int rows_of_readme() {
+  std::string text = readme();
+  auto at = text.find(head);
+  REQUIRE(at != std::string::npos);
+  std::istringstream lines(text.substr(at + std::string(head).size()));
+  int rows = 0;
+  for (std::string line; std::getline(lines, line) && line.starts_with("| ");) ++rows;
+  return rows;
+}
+
+int rows_compared() { return compared; }
+
+}  // namespace test
