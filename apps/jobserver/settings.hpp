@@ -1,0 +1,32 @@
+// What the server is asked to do.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <optional>
+#include <string>
+#include <uvreap/statistics.hpp>
+
+struct settings {
+  int port = 8080;  // 0: any
+  std::string listen = "127.0.0.1";
+  std::string allow;  // a file; empty: nothing may run
+  bool allow_any = false;
+  std::string token_file;
+
+  int max_jobs = 64;       // that run
+  int max_clients = 2000;  // connections
+  std::size_t max_body = std::size_t{1} << 20;
+  int keep = 1000;                                  // jobs that have ended
+  std::size_t keep_output = std::size_t{64} << 10;  // of each stream of a job
+  std::size_t keep_memory = std::size_t{64} << 20;  // of all jobs that have ended, together
+
+  std::chrono::milliseconds grace{5000};
+  uvreap::index_kind index = uvreap::index_kind::automatic;
+
+  [[nodiscard]] bool is_loopback() const;
+
+  // From the command line. An exit status: there is nothing to do (--help) or it is wrong, and that has been
+  // said.
+  [[nodiscard]] std::optional<int> read(int argc, char** argv);
+};

@@ -1,0 +1,39 @@
+#include "token.hpp"
+
+#include <cerrno>
+#include <cstring>
+#include <fstream>
+#include <iterator>
+
+namespace {
+
+constexpr std::size_t shortest = 16;
+constexpr std::size_t longest =
+    64;  // a page bears it as "bearer." and the token, in one of lws's buffers of 128
+
+// What both a header (RFC 6750) and the name of a subprotocol (RFC 6455) can hold.
+constexpr const char* letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~+";
+
+}  // namespace
+
+std::string token::read(const std::string& file) {
+  std::ifstream stream(file);
+  std::string text((std::istreambuf_iterator<char>(stream)), {});
+  if (!stream) return file + ": " + std::strerror(errno);
+  while (text.ends_with('\n') || text.ends_with('\r')) text.pop_back();
+  if (text.size() < shortest || text.size() > longest ||
+      text.find_first_not_of(letters) != std::string::npos) {
+    return file + ": a token is 16 to 64 letters, digits and -._~+ (openssl rand -hex 24 makes one)";
+  }
+  secret_ = text;
+  return {};
+}
+
+bool token::is(std::string_view guess) const {
+  unsigned difference = guess.size() != secret_.size();
+  for (std::size_t i = 0; i < secret_.size(); ++i) {
+    char letter = i < guess.size() ? guess[i] : '\0';
+    difference |= static_cast<unsigned char>(letter ^ secret_[i]);
+  }
+  return difference == 0;
+}
