@@ -28,7 +28,7 @@ class event_queue {
   text pop() {
     if (dropped_ > 0) {
       auto said =
-          std::make_shared<std::string>(R"({"event":"dropped","count":)" + std::to_string(dropped_) + "}");
+          std::make_shared<std::string>(R"({"event":"dropped","count":)" + std::to_string(dropped_) + "}\n");
       dropped_ = 0;
       return said;
     }

@@ -67,6 +67,13 @@ server::server(uv_loop_t& loop, const settings& settings, std::unique_ptr<childr
       application_(jobs_, allowed, token, settings),
       web_(loop, application_, settings),
       lateness_(loop) {
+  uv_timer_init(&loop_, &beat_);
+  uv_timer_init(&loop_, &leaving_);
+  beat_.data = leaving_.data = this;
+  for (uv_signal_t& signal : signals_) {
+    uv_signal_init(&loop_, &signal);
+    signal.data = this;
+  }
   auto tell = [this](const char* what, const job& job) {
     job::json event{{"event", what}};
     event.update(job.brief());
@@ -78,17 +85,12 @@ server::server(uv_loop_t& loop, const settings& settings, std::unique_ptr<childr
 }
 
 bool server::start() {
-  uv_timer_init(&loop_, &beat_);
-  uv_timer_init(&loop_, &leaving_);
-  beat_.data = leaving_.data = this;
   auto on_beat = [](uv_timer_t* timer) { static_cast<server*>(timer->data)->on_beat(); };
   uv_timer_start(&beat_, on_beat, 1000, 1000);
   uv_unref(handle_of(&beat_));
 
   constexpr int ends[] = {SIGTERM, SIGINT, SIGHUP};
   for (std::size_t i = 0; i < signals_.size(); ++i) {
-    uv_signal_init(&loop_, &signals_[i]);
-    signals_[i].data = this;
     auto on_signal = [](uv_signal_t* handle, int) { static_cast<server*>(handle->data)->on_signal(); };
     if (int error = uv_signal_start(&signals_[i], on_signal, ends[i]); error != 0) {
       return complain(std::string("cannot listen to signals: ") + uv_strerror(error));
@@ -125,18 +127,16 @@ void server::leave_when_done() {
   if (jobs_.running() > 0) return;
   constexpr int patience_turns = 25;
   if (!web_.is_idle() && ++leaving_turns_ < patience_turns) return;
-  web_.close();
   close();
 }
 
 // The children are left to the reaper: what is left of a group that a job led holds the loop until it is
 // ended, too.
 void server::close() {
+  web_.close();
   lateness_.close();
   for (uv_timer_t* timer : {&beat_, &leaving_}) uv_close(handle_of(timer), nullptr);
-  for (uv_signal_t& signal : signals_) {
-    if (!uv_is_closing(handle_of(&signal))) uv_close(handle_of(&signal), nullptr);
-  }
+  for (uv_signal_t& signal : signals_) uv_close(handle_of(&signal), nullptr);
 }
 
 // A closed stdout or stderr must not become one of the loop's own descriptors.

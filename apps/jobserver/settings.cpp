@@ -3,6 +3,7 @@
 #include <arpa/inet.h>
 
 #include <CLI/CLI.hpp>
+#include <cmath>
 
 #include "../shared/index_option.hpp"
 
@@ -54,6 +55,7 @@ std::optional<int> settings::read(int argc, char** argv) {
   add_index_option(app, index);
   try {
     app.parse(argc, argv);
+    if (std::isnan(grace_seconds)) throw CLI::ValidationError("--grace", "nan is no number");  // in any range
     if (allow_any && !allow.empty()) throw CLI::ValidationError("--allow-any", "is not for use with --allow");
     if (!is_loopback() && token_file.empty()) {
       throw CLI::ValidationError("--listen", listen + " is no loopback address: that needs --token-file");

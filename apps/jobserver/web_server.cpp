@@ -43,32 +43,42 @@ web_server::~web_server() {
 }
 
 std::string web_server::start() {
-  static const lws_protocols protocols[] = {{"events", on_lws, 0, 4096, 0, nullptr, 0}, {}};
   void* loops[] = {&loop_};
   lws_context_creation_info info{};
-  info.port = settings_.port;
-  info.iface = is_every_address(settings_.listen) ? nullptr : settings_.listen.c_str();
-  info.protocols = protocols;
   info.user = this;
   info.foreign_loops = loops;
-  info.options = LWS_SERVER_OPTION_LIBUV | LWS_SERVER_OPTION_FALLBACK_TO_APPLY_LISTEN_ACCEPT_CONFIG;
-  if (!is_ipv6(settings_.listen)) info.options |= LWS_SERVER_OPTION_DISABLE_IPV6;
+  info.options = LWS_SERVER_OPTION_LIBUV | LWS_SERVER_OPTION_EXPLICIT_VHOSTS;
   constexpr int of_the_library = 16;  // its listening socket, its pipe, and some to spare
   info.fd_limit_per_thread = static_cast<unsigned>(settings_.max_clients + of_the_library);
   info.max_http_header_data2 = longest_headers;
   info.token_limits = &path_limits();
   info.timeout_secs = header_seconds;
-  info.keepalive_timeout = idle_seconds;
-  info.retry_and_idle_policy = &patience;
 
   lws_set_log_level(LLL_ERR | LLL_WARN, note);
   context_ = lws_create_context(&info);
+  if (context_ != nullptr) listen();
   lws_set_log_level(0, nullptr);
-  if (context_ != nullptr && port() > 0) return {};
+  if (context_ == nullptr) return "cannot start libwebsockets: " + said;
+  if (host_ != nullptr && port() > 0) return {};  // it would wait for an address that is not there yet
   return "cannot listen on " + settings_.listen + " port " + std::to_string(settings_.port) + ": " + said;
 }
 
-int web_server::port() const { return lws_get_vhost_listen_port(lws_get_vhost_by_name(context_, "default")); }
+// Apart from the context: one that fails to listen frees itself while the loop has its handles.
+void web_server::listen() {
+  static const lws_protocols protocols[] = {{"events", on_lws, 0, 4096, 0, nullptr, 0}, {}};
+  lws_context_creation_info info{};
+  info.port = settings_.port;
+  info.iface = is_every_address(settings_.listen) ? nullptr : settings_.listen.c_str();
+  info.protocols = protocols;
+  info.options = LWS_SERVER_OPTION_FALLBACK_TO_APPLY_LISTEN_ACCEPT_CONFIG |
+                 LWS_SERVER_OPTION_FAIL_UPON_UNABLE_TO_BIND;
+  if (!is_ipv6(settings_.listen)) info.options |= LWS_SERVER_OPTION_DISABLE_IPV6;
+  info.keepalive_timeout = idle_seconds;
+  info.retry_and_idle_policy = &patience;
+  host_ = lws_create_vhost(context_, &info);
+}
+
+int web_server::port() const { return lws_get_vhost_listen_port(host_); }
 
 void web_server::tell_all(std::string event) {
   auto text = std::make_shared<const std::string>(std::move(event));
@@ -85,7 +95,9 @@ bool web_server::is_idle() const {
   return true;
 }
 
-void web_server::close() { lws_context_destroy(context_); }
+void web_server::close() {
+  if (context_ != nullptr) lws_context_destroy(context_);
+}
 
 int web_server::on_lws(lws* wsi, lws_callback_reasons reason, void*, void* in, std::size_t length) {
   auto* self = static_cast<web_server*>(lws_context_user(lws_get_context(wsi)));
@@ -141,9 +153,13 @@ int web_server::heard_of(lws* wsi, connection& client, lws_callback_reasons reas
   }
 }
 
-// Said to a client that cannot be taken, as far as it goes without waiting for it.
+// A client too many is told so, as far as that goes without waiting for it.
 int web_server::on_accept(int descriptor) {
-  if (connections_.size() < static_cast<std::size_t>(settings_.max_clients)) return 0;
+  if (connections_.size() < static_cast<std::size_t>(settings_.max_clients)) {
+    // The kernel would keep up to 4 MiB for each client that does not read.
+    (void)::setsockopt(descriptor, SOL_SOCKET, SO_SNDBUF, &kernel_keeps, sizeof kernel_keeps);
+    return 0;
+  }
   constexpr std::string_view full =
       "HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\ncontent-length: 17\r\nconnection: close\r\n\r\n"
       "too many clients\n";
@@ -166,9 +182,11 @@ int web_server::refuse_method(lws* wsi) {
 int web_server::on_request(lws* wsi, connection& client) {
   client.request = request_of(wsi);
   const http_request& request = client.request;
-  bool has_body =
-      request.is_chunked || request.content_length.value_or("0") != "0" || request.how == method::post;
-  if (auto refused = application_.refuse(request)) return answer(wsi, client, *std::move(refused), has_body);
+  // Of some methods the library waits for a body even if no length says that there is one.
+  bool has_body = request.is_chunked || request.content_length.value_or("0") != "0" ||
+                  request.how == method::post || request.how == method::other;
+  bool closes = has_body || request.is_too_long;
+  if (auto refused = application_.refuse(request)) return answer(wsi, client, *std::move(refused), closes);
   if (!has_body) return answer(wsi, client, application_.answer(request), false);
   // The length is a number that may be: it was not refused.
   if (!client.reserve(std::stoull(*request.content_length))) {

@@ -41,6 +41,7 @@ class web_server {
   [[nodiscard]] std::size_t listeners() const { return listeners_.size(); }  // WebSockets
 
  private:
+  void listen();
   static int on_lws(lws*, lws_callback_reasons, void* user, void* in, std::size_t length);
   int heard(lws*, lws_callback_reasons, void* in, std::size_t length);
   int heard_of(lws*, connection&, lws_callback_reasons, void* in, std::size_t length);
@@ -58,6 +59,7 @@ class web_server {
   application& application_;
   const settings& settings_;
   lws_context* context_ = nullptr;
+  lws_vhost* host_ = nullptr;
   transit transit_;
   std::unordered_map<lws*, connection> connections_;
   std::unordered_set<lws*> listeners_;

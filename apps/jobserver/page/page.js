@@ -126,7 +126,7 @@ function draw(picture, bars, highest, highestLabel) {
 function drawAll() {
   const most = Math.max(...wallCounts);
   draw(at('walls'), wallClasses.map((upper, i) => {
-    const label = upper === Infinity ? 'more' : upper < 1000 ? upper + ' ms' : upper / 1000 + ' s';
+    const label = upper === Infinity ? 'more' : upper < 100 ? upper + ' ms' : upper / 1000 + ' s';
     return {value: wallCounts[i], label, title: wallCounts[i] + ' jobs up to ' + label};
   }), most, most ? most + ' jobs' : 'none yet');
   const bars = lateness.map(ms => ({value: ms, title: ms.toFixed(1) + ' ms'}));
