@@ -46,11 +46,11 @@ bool needs_token(place where) {
   return where != place::page && where != place::script && where != place::health;
 }
 
-// A name that no DNS answer can make point here.
-bool is_loopback_name(std::string_view host) {
+// A name that no DNS answer can make point here, or the address that was listened to.
+bool is_own_name(std::string_view host, const std::string& address) {
   bool is_ipv6 = host.starts_with('[');
   host = is_ipv6 ? host.substr(0, host.find(']') + 1) : host.substr(0, host.find(':'));
-  return host == "localhost" || host == "127.0.0.1" || host == "[::1]";
+  return host == "localhost" || host == "127.0.0.1" || host == "[::1]" || host == address;
 }
 
 bool is_json(std::string type) {
@@ -106,7 +106,7 @@ std::optional<http_answer> application::refuse(const http_request& request) cons
 // gives its own name this machine's address (DNS rebinding) is of the same origin, but says that name.
 std::optional<http_answer> application::refuse_stranger(const http_request& request) const {
   if (request.host.empty()) return refusal(400, "Host is missing");
-  if (!token_.is_needed() && !is_loopback_name(request.host)) {
+  if (!token_.is_needed() && !is_own_name(request.host, settings_.listen)) {
     return refusal(403, "Host is " + request.host + ": without a token only localhost is answered");
   }
   if (!request.origin.empty() && request.origin != "http://" + request.host) {

@@ -70,8 +70,8 @@ void web_server::listen() {
   info.port = settings_.port;
   info.iface = is_every_address(settings_.listen) ? nullptr : settings_.listen.c_str();
   info.protocols = protocols;
-  info.options = LWS_SERVER_OPTION_FALLBACK_TO_APPLY_LISTEN_ACCEPT_CONFIG |
-                 LWS_SERVER_OPTION_FAIL_UPON_UNABLE_TO_BIND;
+  info.options =
+      LWS_SERVER_OPTION_FALLBACK_TO_APPLY_LISTEN_ACCEPT_CONFIG | LWS_SERVER_OPTION_FAIL_UPON_UNABLE_TO_BIND;
   if (!is_ipv6(settings_.listen)) info.options |= LWS_SERVER_OPTION_DISABLE_IPV6;
   info.keepalive_timeout = idle_seconds;
   info.retry_and_idle_policy = &patience;
