@@ -127,8 +127,8 @@ function drawAll() {
   const most = Math.max(...wallCounts);
   draw(at('walls'), wallClasses.map((upper, i) => {
     const label = upper === Infinity ? 'more' : upper < 100 ? upper + ' ms' : upper / 1000 + ' s';
-    return {value: wallCounts[i], label, title: wallCounts[i] + ' jobs up to ' + label};
-  }), most, most ? most + ' jobs' : 'none yet');
+    return {value: wallCounts[i], label, title: wallCounts[i] + ' up to ' + label};
+  }), most, most ? most + (most === 1 ? ' job' : ' jobs') : 'none yet');
   const bars = lateness.map(ms => ({value: ms, title: ms.toFixed(1) + ' ms'}));
   while (bars.length < seconds) bars.unshift({value: 0, title: ''});
   const worst = Math.max(0, ...lateness);
