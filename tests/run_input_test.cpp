@@ -1,7 +1,7 @@
 // uvreap run, and lists, outputs and options that are no good: a clear error each, nothing left behind, and
 // the rest goes on.
 #include <doctest/doctest.h>
-#include <signal.h>
+#include <unistd.h>
 
 #include <cstdlib>
 #include <filesystem>
@@ -140,6 +140,19 @@ TEST_CASE("standard output that is closed, full or gone is an error of ours, and
     gone.close_output();
     CHECK(gone.end() == our_error);
     CHECK(gone.errors.find("cannot write: broken pipe") != std::string::npos);
+  }
+}
+
+TEST_CASE("a reader that goes away while much waits for it leaves nothing that waits on") {
+  test::clean_floor floor;
+  auto list = list_of("sh -c 'yes | head -c 30000000'\nsh -c 'yes | head -c 30000000'\n");
+  for (const char* mode : {"group", "lines"}) {
+    run_program run({"-q", "-j2", "--output", mode, list});
+    REQUIRE(run.read_until("y\n", 1000));
+    ::usleep(200'000);  // for the pipe, and what is kept behind it, to be full
+    run.close_output();
+    CHECK(run.end() == our_error);
+    CHECK(run.errors.find("cannot write: broken pipe") != std::string::npos);
   }
 }
 

@@ -244,6 +244,7 @@ void job_runner::fail(const std::string& what) {
   if (!own_error_ || !stopping_) std::fprintf(stderr, "uvreap run: %s\n", what.c_str());
   own_error_ = stopping_ = true;
   for (attempt& one : running_) terminate(one, settings_.grace);
+  outputs_.go_on();  // what could not be written is dropped, and nobody will say that it was
   finish_if_done();
 }
 
