@@ -127,6 +127,28 @@ TEST_CASE("somebody who holds the pipe keeps the exit back for the drain, and no
   turnstile.let_through();
 }
 
+TEST_CASE("several exits wait for their outputs, and one whose output ends is told before the others") {
+  test::stage stage;
+  turnstile holders[3];
+  bool told[3]{};
+  for (std::size_t i = 0; i < 3; ++i) {
+    command held = capturing("(" + holders[i].wait() + "; echo held " + std::to_string(i) + ") & exit 0");
+    held.drain = seconds(100);
+    pid_t pid = 0;
+    REQUIRE(stage.reaper.spawn(&pid, held, [&told, i](const child_exit& exit) {
+      CHECK(exit.output.bytes == "held " + std::to_string(i) + "\n");
+      told[i] = true;
+    }) == 0);
+  }
+  stage.run_until([&] { return stage.reaper.stats().reaped == 3; });
+  holders[2].let_through();
+  stage.run_until([&] { return told[2]; });
+  CHECK_FALSE(told[0]);
+  CHECK_FALSE(told[1]);
+  for (std::size_t i : {0, 1}) holders[i].let_through();
+  stage.run_until([&] { return told[0] && told[1]; });
+}
+
 TEST_CASE("what somebody else writes in the time of the drain is there, and its end ends the wait") {
   test::stage stage;
   turnstile turnstile;

@@ -37,10 +37,9 @@ ready_list::entries& ready_list::place_of(const watch& watched) noexcept {
 
 void ready_list::read() noexcept {
   for (auto one = reading_.begin(); one != reading_.end();) {
-    auto next = std::next(one);
-    entries& where = place_of(one->watched);
-    where.splice(where.end(), reading_, one);
-    one = next;
+    auto ended = one++;
+    entries& where = place_of(ended->watched);
+    if (&where != &reading_) where.splice(where.end(), reading_, ended);  // or it would come up for ever
   }
 }
 
