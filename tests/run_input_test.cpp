@@ -46,6 +46,7 @@ TEST_CASE("a broken line is named by line and column, and the others run") {
         {R"({"name": "a"})", ":2:1: a job must have an \"argv\""},
         {R"({"argv": ["a\u0000b"]})", ":2:1: each word of argv must not hold a NUL"},
         {R"({"argv": ["a"], "timeout": -1})", ":2:1: timeout must be a number of seconds"},
+        {R"({"argv": ["a"], "timeout": 1e999})", ":2:1: [json.exception.out_of_range.406] number overflow"},
         {R"({"argv": ["a"], "retries": 1.5})", ":2:1: retries must be a whole number"},
         {R"({"argv": ["a"], "env": {"A=B": "c"}})", ":2:1: env: \"A=B\" is no name"},
         {R"({"argv": ["a"], "env": {"A": 1}})", ":2:1: each value of env must be a string"},

@@ -1,8 +1,7 @@
 #include "job_request.hpp"
 
-#include <algorithm>
-#include <cmath>
-#include <nlohmann/json.hpp>
+#include "../shared/json_text.hpp"
+#include "../shared/text_position.hpp"
 
 namespace {
 
@@ -10,18 +9,12 @@ using nlohmann::json;
 
 constexpr double longest_timeout = 49 * 86400.0;  // seconds; what a grace can be, too
 
-std::string where_broken(std::string_view text, std::size_t byte) {
-  auto before = text.substr(0, std::min(byte > 0 ? byte - 1 : 0, text.size()));
-  auto line_start = before.rfind('\n') + 1;  // npos + 1 is 0
-  auto line = 1 + std::count(before.begin(), before.end(), '\n');
-  return "line " + std::to_string(line) + ", column " + std::to_string(before.size() - line_start + 1);
-}
-
-// The parser's text begins with its own number and place; what it found comes after them.
-std::string what_broken(const json::parse_error& error) {
-  std::string text = error.what();
-  auto at = text.find(": ");
-  return at == std::string::npos ? text : text.substr(at + 2);
+std::string what_broken(const broken_json& error, std::string_view text) {
+  if (!error.good_bytes) return std::string("broken JSON: ") + error.what();
+  text_position at;
+  at.pass(text.substr(0, *error.good_bytes));
+  return "broken JSON at line " + std::to_string(at.line) + ", column " + std::to_string(at.column) + ": " +
+         error.what();
 }
 
 bool holds_nul(const std::string& text) { return text.find('\0') != std::string::npos; }
@@ -40,7 +33,7 @@ std::string read_timeout(const json& value, std::chrono::milliseconds& timeout) 
   double seconds = value.is_number() ? value.get<double>() : 0;
   if (!(seconds > 0 && seconds <= longest_timeout))
     return "timeout must be a number of seconds above 0, at most 49 days";
-  timeout = std::chrono::milliseconds(static_cast<std::int64_t>(std::ceil(seconds * 1000)));
+  timeout = std::chrono::ceil<std::chrono::milliseconds>(std::chrono::duration<double>(seconds));
   return {};
 }
 
@@ -49,11 +42,9 @@ std::string read_timeout(const json& value, std::chrono::milliseconds& timeout) 
 std::string job_request::read(std::string_view text) {
   json body;
   try {
-    body = json::parse(text);
-  } catch (const json::parse_error& error) {
-    return "broken JSON at " + where_broken(text, error.byte) + ": " + what_broken(error);
-  } catch (const json::out_of_range& error) {  // a number that no double can hold
-    return std::string("broken JSON: ") + error.what();
+    body = parse_json(text);
+  } catch (const broken_json& error) {
+    return what_broken(error, text);
   }
   if (!body.is_object()) return "the body must be a JSON object";
   job_request read;

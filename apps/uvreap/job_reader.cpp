@@ -1,8 +1,9 @@
 #include "job_reader.hpp"
 
-#include <cmath>
-#include <nlohmann/json.hpp>
+#include <algorithm>
 #include <utility>
+
+#include "../shared/json_text.hpp"
 
 namespace {
 
@@ -61,7 +62,7 @@ std::chrono::milliseconds seconds_from(const json& value) {
   double seconds = value.is_number() ? value.get<double>() : -1;
   if (!(seconds >= 0 && seconds <= longest))
     throw wrong_value("timeout must be a number of seconds, 0 or more");
-  return std::chrono::milliseconds(static_cast<std::int64_t>(std::ceil(seconds * 1000)));
+  return std::chrono::ceil<std::chrono::milliseconds>(std::chrono::duration<double>(seconds));
 }
 
 int count_from(const json& value) {
@@ -235,12 +236,9 @@ job job_reader::from_words(std::string_view line) const {
 }
 
 job job_reader::from_json(std::string_view text) const try {
-  return job_from(json::parse(text));
-} catch (const json::parse_error& error) {
-  std::string what = error.what();  // "[json.exception...] parse error at line 1, column 5: syntax error ..."
-  std::size_t reason = what.find(": ");
-  std::size_t before = error.byte > 0 ? std::min(error.byte - 1, text.size()) : 0;
-  fail(text.substr(0, before), reason == std::string::npos ? what : what.substr(reason + 2));
+  return job_from(parse_json(text));
+} catch (const broken_json& error) {
+  fail(text.substr(0, error.good_bytes.value_or(0)), error.what());
 } catch (const wrong_value& error) {
   fail({}, error.what());
 }
@@ -259,17 +257,14 @@ std::size_t job_reader::skip_blanks() {
 }
 
 void job_reader::consume(std::size_t length) {
-  for (char c : std::string_view(text_).substr(start_, length)) {
-    at_ = c == '\n' ? position{at_.line + 1, 1} : position{at_.line, at_.column + 1};
-  }
+  at_.pass(std::string_view(text_).substr(start_, length));
   start_ += length;
   consumed_ += length;
 }
 
 void job_reader::fail(std::string_view before, const std::string& what) const {
-  position where = at_;
-  for (char c : before)
-    where = c == '\n' ? position{where.line + 1, 1} : position{where.line, where.column + 1};
+  text_position where = at_;
+  where.pass(before);
   throw list_error(name_ + ':' + std::to_string(where.line) + ':' + std::to_string(where.column) + ": " +
                    what);
 }

@@ -13,6 +13,7 @@
 #include <string>
 #include <string_view>
 
+#include "../shared/text_position.hpp"
 #include "job.hpp"
 
 // What is wrong with the list, and where: "jobs:3:14: unknown key \"arg\"".
@@ -39,11 +40,6 @@ class job_reader {
  private:
   enum class syntax { unknown, lines, array };
 
-  struct position {
-    std::size_t line = 1;
-    std::size_t column = 1;
-  };
-
   [[nodiscard]] std::optional<job> next_in_lines();
   [[nodiscard]] std::optional<job> next_in_array();
   [[nodiscard]] job from_line(std::string_view) const;
@@ -59,7 +55,7 @@ class job_reader {
   std::string text_;  // not consumed yet
   std::size_t start_ = 0;
   std::size_t consumed_ = 0;
-  position at_;  // of text_[start_]
+  text_position at_;  // of text_[start_]
   syntax syntax_ = syntax::unknown;
   bool needs_comma_ = false;
   bool array_is_over_ = false;

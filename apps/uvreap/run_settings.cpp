@@ -15,7 +15,7 @@ namespace {
 constexpr double longest_seconds = 1e9;
 
 std::chrono::milliseconds from_seconds(double seconds) {
-  return std::chrono::milliseconds(static_cast<std::int64_t>(std::ceil(seconds * 1000)));
+  return std::chrono::ceil<std::chrono::milliseconds>(std::chrono::duration<double>(seconds));
 }
 
 // never, or soon and now with ",fail=N": as GNU parallel says it.
