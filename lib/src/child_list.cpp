@@ -14,13 +14,9 @@
 #include <string>
 
 namespace uvreap {
+namespace {
 
-bool proc_has_our_numbers() noexcept {
-  std::array<char, 16> number{};
-  ssize_t length = ::readlink("/proc/self", number.data(), number.size() - 1);
-  return length > 0 && std::atoi(number.data()) == ::getpid();
-}
-
+// Is it mounted with hidepid (proc(5)), so that the processes of other users may be missing in it?
 bool proc_hides_processes() noexcept try {
   // "36 35 0:5 / /proc rw,nosuid - proc proc rw,hidepid=invisible" (proc(5)); the last such line counts, as
   // it was mounted on top.
@@ -34,6 +30,14 @@ bool proc_hides_processes() noexcept try {
   return hides;
 } catch (const std::bad_alloc&) {
   return true;
+}
+
+}  // namespace
+
+bool proc_has_our_numbers() noexcept {
+  std::array<char, 16> number{};
+  ssize_t length = ::readlink("/proc/self", number.data(), number.size() - 1);
+  return length > 0 && std::atoi(number.data()) == ::getpid();
 }
 
 bool child_list::list_threads() noexcept try {

@@ -19,9 +19,6 @@ namespace uvreap {
 // --mount-proc) has other numbers for everybody.
 [[nodiscard]] bool proc_has_our_numbers() noexcept;
 
-// Is it mounted with hidepid (proc(5)), so that the processes of other users may be missing in it?
-[[nodiscard]] bool proc_hides_processes() noexcept;
-
 class child_list {
  public:
   child_list() noexcept = default;
