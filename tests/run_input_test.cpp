@@ -213,7 +213,7 @@ TEST_CASE("thousands of jobs, hundreds at once, in the memory of a few and the u
 
 TEST_CASE("output that cannot be written into its file is the job's failure, and the rest goes on") {
   test::clean_floor floor;
-  auto outputs = test::directory() / "full";
+  std::filesystem::path outputs = test::directory() / "full";
   std::filesystem::create_directories(outputs);
   std::filesystem::create_symlink("/dev/full", outputs / "1.out");
   std::filesystem::create_directory(outputs / "2.out");

@@ -6,7 +6,6 @@
 #include <algorithm>
 #include <cstdlib>
 #include <filesystem>
-#include <fstream>
 #include <nlohmann/json.hpp>
 #include <sstream>
 #include <string>
@@ -21,13 +20,6 @@ using nlohmann::json;
 using test::list_of;
 using test::run_program;
 using test::where;
-
-std::string read_file(const std::filesystem::path& path) {
-  std::ifstream file(path);
-  std::stringstream text;
-  text << file.rdbuf();
-  return text.str();
-}
 
 }  // namespace
 
@@ -73,7 +65,7 @@ TEST_CASE("a job as JSON has a name, a directory, variables, a timeout and retri
   test::clean_floor floor;
   json job{{"name", "the job"},
            {"argv", {"sh", "-c", "pwd; echo $COLOUR; echo try >> tries; sleep 100"}},
-           {"cwd", test::directory().string()},
+           {"cwd", test::directory().path()},
            {"env", {{"COLOUR", "blue"}}},
            {"timeout", 0.05},
            {"retries", 1}};
@@ -88,8 +80,8 @@ TEST_CASE("a job as JSON has a name, a directory, variables, a timeout and retri
     CHECK(ends[1]["timed_out"] == true);
     CHECK(ends[1]["signal"] == "SIGTERM");
     CHECK(ends[1]["name"] == "the job");
-    CHECK(run.events("output")[0]["text"] == test::directory().string() + "\nblue\n");
-    CHECK(read_file(test::directory() / "tries") == "try\ntry\n");
+    CHECK(run.events("output")[0]["text"] == test::directory().path() + "\nblue\n");
+    CHECK(test::directory().contents("tries") == "try\ntry\n");
     auto summary = run.events("summary");
     REQUIRE(summary.size() == 1);
     CHECK(summary[0]["jobs"] == 1);
@@ -124,7 +116,7 @@ TEST_CASE("no more than -j run at once, and so many do") {
   test::clean_floor floor;
   // Each says how many there are, itself among them.
   json job{{"argv", {"sh", "-c", "mkdir p$$; ls -d p* | wc -l; sleep 0.3; rmdir p$$"}},
-           {"cwd", test::directory().string()}};
+           {"cwd", test::directory().path()}};
   std::string list;
   for (int i = 0; i < 4; ++i) list += job.dump() + '\n';
   run_program run({"-j2", list_of(list)});
@@ -156,12 +148,13 @@ TEST_CASE("what jobs write comes job by job, or line by line, or into files, and
   CHECK(dropped.end() == 0);
   CHECK(dropped.output.empty());
 
-  auto directory = test::directory() / "new" / "outputs";
-  run_program filed({"-q", "--output", directory.string(), list_of("sh -c 'echo out; echo err >&2'\n")});
+  std::string outputs = "new/outputs/";
+  run_program filed(
+      {"-q", "--output", test::directory() / outputs, list_of("sh -c 'echo out; echo err >&2'\n")});
   CHECK(filed.end() == 0);
   CHECK(filed.output.empty());
-  CHECK(read_file(directory / "1.out") == "out\n");
-  CHECK(read_file(directory / "1.err") == "err\n");
+  CHECK(test::directory().contents(outputs + "1.out") == "out\n");
+  CHECK(test::directory().contents(outputs + "1.err") == "err\n");
 }
 
 TEST_CASE("stdout and stderr of jobs stay apart") {

@@ -1,41 +1,25 @@
 // uvreap run, from outside, in the index kind of this mode; and lists for it.
 #pragma once
 
-#include <unistd.h>
-
 #include <cstdlib>
-#include <filesystem>
-#include <fstream>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "commands.hpp"
 #include "demo_program.hpp"
 
 namespace test {
 
-// A place for files, gone with the process.
-inline const std::filesystem::path& directory() {
-  struct place {
-    std::filesystem::path path;
-    pid_t owner = ::getpid();
-    place() {
-      std::string name = (std::filesystem::temp_directory_path() / "uvreap-run-XXXXXX").string();
-      path = ::mkdtemp(name.data());
-    }
-    ~place() {
-      if (::getpid() == owner) std::filesystem::remove_all(path);
-    }
-  };
-  static const place place;
-  return place.path;
+// Of this test file, for lists and what jobs leave.
+inline const scratch_directory& directory() {
+  static const scratch_directory directory;
+  return directory;
 }
 
 inline std::string list_of(const std::string& text) {
   static int lists = 0;
-  auto path = directory() / ("list" + std::to_string(++lists));
-  std::ofstream(path) << text;
-  return path.string();
+  return directory().make("list" + std::to_string(++lists), text);
 }
 
 class run_program : public demo_program {
