@@ -1,40 +1,17 @@
 #include "report.hpp"
 
-#include <string.h>
-
-#include <cstdio>
 #include <nlohmann/json.hpp>
-#include <sstream>
 #include <string>
 #include <utility>
+
+#include "../shared/printed.hpp"
 
 namespace {
 
 using std::chrono::nanoseconds;
 using json = nlohmann::ordered_json;
 
-template <class T>
-std::string text_of(const T& value) {
-  std::ostringstream text;
-  text << value;
-  return text.str();
-}
-
 double milliseconds_of(nanoseconds time) { return std::chrono::duration<double, std::milli>(time).count(); }
-
-std::int64_t microseconds_of(nanoseconds time) {
-  return std::chrono::duration_cast<std::chrono::microseconds>(time).count();
-}
-
-std::string signal_name(int signum) { return std::string("SIG") + sigabbrev_np(signum); }
-
-// printf into a string: its field widths keep a thousand lines in columns.
-template <class... Values>
-std::string print(const char* format, Values... values) {
-  char text[512];
-  int length = std::snprintf(text, sizeof text, format, values...);
-  return {text, static_cast<std::size_t>(length)};
-}
 
 std::string children_of(int count) { return std::to_string(count) + (count == 1 ? " child" : " children"); }
 
@@ -69,7 +46,7 @@ class text_report final : public report {
     say(print("child process done: pid %d %s, wall %.1f ms, CPU %.1f ms, max RSS %.1f MiB, noticed by %s",
               exit.pid, exit.lost ? "lost" : exit.status.text().c_str(), milliseconds_of(wall),
               milliseconds_of(cpu), static_cast<double>(exit.usage.max_rss_bytes) / (1024 * 1024),
-              text_of(exit.noticed_by).c_str()));
+              streamed(exit.noticed_by).c_str()));
   }
 
   void interrupted(int signum, int children_left) override {
@@ -80,7 +57,7 @@ class text_report final : public report {
     say(print("\nsum = %llu turns in %.2f s, the longest time between two of them %.1f ms",
               static_cast<unsigned long long>(all.sum), milliseconds_of(all.elapsed) / 1000,
               milliseconds_of(all.longest_gap)));
-    std::string stats = text_of(all.reaper);
+    std::string stats = streamed(all.reaper);
     for (std::size_t at = 0; (at = stats.find("; ", at)) != std::string::npos;)
       stats.replace(at, 2, "\n        ");
     say("reaper: " + stats);
@@ -129,7 +106,7 @@ class json_report final : public report {
          {"user_us", exit.usage.user_time.count()},
          {"system_us", exit.usage.system_time.count()},
          {"max_rss_bytes", exit.usage.max_rss_bytes},
-         {"noticed_by", text_of(exit.noticed_by)}});
+         {"noticed_by", streamed(exit.noticed_by)}});
   }
 
   void interrupted(int signum, int children_left) override {
@@ -153,8 +130,8 @@ class json_report final : public report {
            {"heard_by_index", reaper.heard_by_index},
            {"heard_by_poller", reaper.heard_by_poller},
            {"missed", reaper.missed},
-           {"index", text_of(reaper.index)},
-           {"sigchld", text_of(reaper.sigchld)}}}});
+           {"index", streamed(reaper.index)},
+           {"sigchld", streamed(reaper.sigchld)}}}});
   }
 
  private:

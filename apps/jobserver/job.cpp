@@ -2,6 +2,8 @@
 
 #include <uv.h>
 
+#include "../shared/usage_json.hpp"
+
 namespace {
 
 using json = job::json;
@@ -21,18 +23,6 @@ json cut_argv(const std::vector<std::string>& argv) {
     room -= word.size();
   }
   return cut;
-}
-
-json usage_of(const uvreap::resource_usage& usage) {
-  return {{"user_us", usage.user_time.count()},
-          {"system_us", usage.system_time.count()},
-          {"max_rss_bytes", usage.max_rss_bytes},
-          {"minor_faults", usage.minor_faults},
-          {"major_faults", usage.major_faults},
-          {"voluntary_switches", usage.voluntary_switches},
-          {"involuntary_switches", usage.involuntary_switches},
-          {"blocks_in", usage.blocks_in},
-          {"blocks_out", usage.blocks_out}};
 }
 
 json output_of(const uvreap::captured& stream) {
@@ -75,7 +65,7 @@ json job::full() const {
   all["argv"] = argv;
   all["timeout"] = timeout.count() > 0 ? json(static_cast<double>(timeout.count()) / 1000) : json();
   if (!end) return all;
-  all["usage"] = usage_of(end->usage);
+  all["usage"] = usage_json(end->usage);
   all["stdout"] = output_of(end->output);
   all["stderr"] = output_of(end->error_output);
   return all;

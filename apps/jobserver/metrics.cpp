@@ -2,6 +2,8 @@
 
 #include <sstream>
 
+#include "../shared/printed.hpp"
+
 namespace {
 
 class page {
@@ -38,20 +40,13 @@ std::string label(const char* name, const std::string& value) {
 
 double seconds_of(std::chrono::nanoseconds time) { return std::chrono::duration<double>(time).count(); }
 
-template <class Value>
-std::string text_of(const Value& value) {
-  std::ostringstream text;
-  text << value;
-  return text.str();
-}
-
 void add_wall_times(page& page, const jobs::counters& counted) {
   page.family("job_wall_seconds", "histogram", "From a job's start to its end being told.");
   std::uint64_t sum = 0;
   for (std::size_t i = 0; i < counted.wall.size(); ++i) {
     sum += counted.wall[i];
     bool has_end = i < jobs::counters::wall_classes.size();
-    page.sample(sum, label("le", has_end ? text_of(jobs::counters::wall_classes[i]) : "+Inf"), "_bucket");
+    page.sample(sum, label("le", has_end ? streamed(jobs::counters::wall_classes[i]) : "+Inf"), "_bucket");
   }
   page.sample(counted.wall_seconds, "", "_sum").sample(sum, "", "_count");
 }

@@ -1,5 +1,4 @@
-#include <signal.h>
-
+#include "../shared/group_kill.hpp"
 #include "children.hpp"
 
 namespace {
@@ -21,11 +20,7 @@ class reaped_children final : public children {
   // UV_EALREADY: it is on its way. UV_ESRCH: it has ended, and will be told.
   void terminate(pid_t pid, std::chrono::milliseconds grace) override { (void)reaper_.terminate(pid, grace); }
 
-  // Asked first, on the one thread that reaps: the leader is there, if only as a zombie, and so its number
-  // cannot be another group's.
-  void kill_group(pid_t pid) override {
-    if (reaper_.kill(pid, 0) == 0) ::kill(-pid, SIGKILL);
-  }
+  void kill_group(pid_t pid) override { (void)::kill_group(reaper_, pid); }
 
   void close() override { reaper_.close(); }
   [[nodiscard]] uvreap::statistics stats() const override { return reaper_.stats(); }

@@ -31,6 +31,7 @@ class output {
   void on_drained(std::function<void()> drained) { drained_ = std::move(drained); }
 
   [[nodiscard]] bool is_busy() const { return !going_.empty(); }
+  [[nodiscard]] std::size_t waiting() const { return waiting_.size(); }  // behind what is being written
   [[nodiscard]] std::size_t backlog() const { return going_.size() + waiting_.size(); }
   [[nodiscard]] bool is_terminal() const { return is_terminal_; }
 

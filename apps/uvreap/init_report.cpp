@@ -3,35 +3,14 @@
 #include <sys/resource.h>
 
 #include <nlohmann/json.hpp>
-#include <sstream>
+
+#include "../shared/printed.hpp"
+#include "../shared/usage_json.hpp"
 
 namespace pid1 {
 namespace {
 
 using json_object = nlohmann::ordered_json;
-
-template <class T>
-std::string text_of(const T& value) {
-  std::ostringstream text;
-  text << value;
-  return text.str();
-}
-
-std::int64_t microseconds_of(std::chrono::nanoseconds time) {
-  return std::chrono::duration_cast<std::chrono::microseconds>(time).count();
-}
-
-json_object json_of(const uvreap::resource_usage& usage) {
-  return {{"user_us", usage.user_time.count()},
-          {"system_us", usage.system_time.count()},
-          {"max_rss_bytes", usage.max_rss_bytes},
-          {"minor_faults", usage.minor_faults},
-          {"major_faults", usage.major_faults},
-          {"voluntary_switches", usage.voluntary_switches},
-          {"involuntary_switches", usage.involuntary_switches},
-          {"blocks_in", usage.blocks_in},
-          {"blocks_out", usage.blocks_out}};
-}
 
 json_object json_of(const uvreap::statistics& reaper) {
   return {{"reaped", reaper.reaped},
@@ -44,15 +23,15 @@ json_object json_of(const uvreap::statistics& reaper) {
           {"heard_by_index", reaper.heard_by_index},
           {"heard_by_poller", reaper.heard_by_poller},
           {"missed", reaper.missed},
-          {"index", text_of(reaper.index)},
-          {"sigchld", text_of(reaper.sigchld)},
+          {"index", streamed(reaper.index)},
+          {"sigchld", streamed(reaper.sigchld)},
           {"unclaimed_one_by_one", reaper.unclaimed_one_by_one}};
 }
 
 json_object usage_of(int whose) {
   rusage usage{};
   ::getrusage(whose, &usage);
-  return json_of(uvreap::resource_usage::from(usage));
+  return usage_json(uvreap::resource_usage::from(usage));
 }
 
 }  // namespace
@@ -68,7 +47,7 @@ std::string report::json(int exit_status) const {
         {"signal", status.signaled() ? json_object(status.term_signal()) : json_object()},
         {"core_dumped", status.core_dumped()},
         {"wall_us", microseconds_of(wall)},
-        {"rusage", json_of(child.usage)}}},
+        {"rusage", usage_json(child.usage)}}},
       {"orphans",
        {{"reaped", orphans}, {"killed_by_signal", orphans_killed}, {"warnings_dropped", warnings_dropped}}},
       {"signals_forwarded", forwarded},

@@ -1,17 +1,17 @@
 #include "job_runner.hpp"
 
 #include <signal.h>
-#include <string.h>
 
 #include <algorithm>
 #include <cstdio>
 #include <utility>
 
+#include "../shared/group_kill.hpp"
+#include "../shared/printed.hpp"
 #include "measures.hpp"
 
 namespace {
 
-using std::chrono::milliseconds;
 using std::chrono::nanoseconds;
 
 constexpr int most_begun_a_turn = 8;  // a spawn takes a tenth of a millisecond, and the loop has other work
@@ -212,38 +212,39 @@ void job_runner::count_failure() {
   auto failures = static_cast<int>(counts_.failed + counts_.list_errors);
   if (stopping_ || settings_.halt_after == 0 || failures < settings_.halt_after) return;
   stopping_ = true;
-  if (!settings_.halt_now) return;
-  for (attempt& one : running_) terminate(one, settings_.grace);
+  if (settings_.halt_now) terminate_all();
 }
 
-void job_runner::terminate(attempt& one, milliseconds grace) {
-  if (one.has_ended) return;
-  int error = reaper_.terminate(one.pid, grace);
-  if (error != 0 && error != UV_ESRCH && error != UV_EALREADY)
-    report_.noted(one.what, std::string("cannot be ended: ") + uv_strerror(error));
+void job_runner::terminate_all() {
+  for (attempt& one : running_) {
+    if (one.has_ended) continue;
+    int error = reaper_.terminate(one.pid, settings_.grace);
+    if (error != 0 && error != UV_ESRCH && error != UV_EALREADY)
+      report_.noted(one.what, std::string("cannot be ended: ") + uv_strerror(error));
+  }
+}
+
+void job_runner::kill_all() {
+  for (attempt& one : running_) {
+    if (one.has_ended) continue;
+    // What has ended meanwhile need not be killed. A single command is in our group.
+    (void)(settings_.command.empty() ? kill_group(reaper_, one.pid) : reaper_.kill(one.pid, SIGKILL));
+  }
 }
 
 void job_runner::end_all(int signum) {
-  bool again = interrupted_by_ != 0;
-  interrupted_by_ = signum;
+  bool again = std::exchange(interrupted_by_, signum) != 0;
   stopping_ = true;
-  if (!again) {
-    std::string name = std::string("SIG") + sigabbrev_np(signum);
-    report_.interrupted(name.c_str(), static_cast<int>(running_.size()));
-  }
-  for (attempt& one : running_) {
-    terminate(one, settings_.grace);
-    if (!again || one.has_ended || reaper_.kill(one.pid, SIGKILL) != 0) continue;
-    // The leader was there a moment ago and is not collected, so the number of its group is nobody else's.
-    if (settings_.command.empty()) (void)::kill(-one.pid, SIGKILL);
-  }
+  if (!again) report_.interrupted(signal_name(signum).c_str(), static_cast<int>(running_.size()));
+  terminate_all();
+  if (again) kill_all();
   finish_if_done();
 }
 
 void job_runner::fail(const std::string& what) {
   if (!own_error_ || !stopping_) std::fprintf(stderr, "uvreap run: %s\n", what.c_str());
   own_error_ = stopping_ = true;
-  for (attempt& one : running_) terminate(one, settings_.grace);
+  terminate_all();
   outputs_.go_on();  // what could not be written is dropped, and nobody will say that it was
   finish_if_done();
 }
@@ -265,21 +266,21 @@ void job_runner::finish_if_done() {
 // ---- what is said
 
 run_totals job_runner::totals() const {
-  run_totals now_ = counts_;
-  now_.running = static_cast<int>(running_.size());
-  now_.wall = now() - began_;
-  now_.reaper = reaper_.stats();
+  run_totals all = counts_;
+  all.running = static_cast<int>(running_.size());
+  all.wall = now() - began_;
+  all.reaper = reaper_.stats();
   if (!running_.empty())
-    now_.slowest = running_.front().what.name + " (" + text_of(now() - running_.front().began) + ")";
+    all.slowest = running_.front().what.name + " (" + text_of(now() - running_.front().began) + ")";
   auto ended = static_cast<double>(counts_.done + counts_.failed);
-  double seconds = std::chrono::duration<double>(now_.wall).count();
+  double seconds = std::chrono::duration<double>(all.wall).count();
   double share =
       source_.size() == 0 ? 0 : static_cast<double>(reader_.consumed()) / static_cast<double>(source_.size());
   if (reader_.is_over()) share = 1;
   // So many of the list's bytes were so many jobs.
   if (share > 0 && ended > 0)
-    now_.seconds_left = seconds * (static_cast<double>(reader_.jobs()) / share - ended) / ended;
-  return now_;
+    all.seconds_left = seconds * (static_cast<double>(reader_.jobs()) / share - ended) / ended;
+  return all;
 }
 
 void job_runner::show_progress() {

@@ -48,7 +48,8 @@ class job_runner {
   void on_exit(place, const uvreap::child_exit&);
   void settle(const job&, job_end);
   void count_failure();
-  void terminate(attempt&, std::chrono::milliseconds grace);
+  void terminate_all();
+  void kill_all();
   void finish_if_done();
   void show_progress();
   [[nodiscard]] run_totals totals() const;

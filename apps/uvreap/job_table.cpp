@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <tuple>
 
+#include "../shared/printed.hpp"
 #include "measures.hpp"
 
 void job_table::add(const job& job, const job_end& end) {

@@ -1,5 +1,7 @@
 #include "measures.hpp"
 
+#include "../shared/printed.hpp"
+
 std::string text_of(std::chrono::nanoseconds time) {
   double seconds = std::chrono::duration<double>(time).count();
   if (seconds < 0.9995) return print("%.1f ms", seconds * 1000);
@@ -12,10 +14,6 @@ std::string text_of(std::chrono::nanoseconds time) {
 std::string size_text(std::int64_t bytes) {
   auto mebibytes = static_cast<double>(bytes) / (1 << 20);
   return mebibytes < 1024 ? print("%.1f MiB", mebibytes) : print("%.1f GiB", mebibytes / 1024);
-}
-
-std::int64_t microseconds_of(std::chrono::nanoseconds time) {
-  return std::chrono::duration_cast<std::chrono::microseconds>(time).count();
 }
 
 std::chrono::nanoseconds cpu_of(const uvreap::resource_usage& usage) {

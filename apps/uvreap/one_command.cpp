@@ -1,4 +1,5 @@
 // What uvreap run says of a single command: everything that the kernel told.
+#include "../shared/printed.hpp"
 #include "measures.hpp"
 #include "run_report.hpp"
 

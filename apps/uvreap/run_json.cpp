@@ -1,11 +1,7 @@
-#include <string.h>
-#include <uv.h>
-
 #include <nlohmann/json.hpp>
-#include <sstream>
 #include <tuple>
 
-#include "measures.hpp"
+#include "../shared/printed.hpp"
 #include "run_report.hpp"
 
 namespace {
@@ -49,8 +45,7 @@ class json_report : public run_report {
     const auto& [status, usage] = std::tie(end.exit.status, end.exit.usage);
     event["pid"] = end.pid;
     event["exit_code"] = status.exited() ? json(status.exit_code()) : json();
-    event["signal"] =
-        status.signaled() ? json(std::string("SIG") + sigabbrev_np(status.term_signal())) : json();
+    event["signal"] = status.signaled() ? json(signal_name(status.term_signal())) : json();
     event["core_dumped"] = status.core_dumped();
     event["timed_out"] = end.exit.timed_out;
     event["lost"] = end.exit.lost;
@@ -81,16 +76,10 @@ class json_report : public run_report {
          {"wall_us", microseconds_of(totals.wall)},
          {"reaped", totals.reaper.reaped},
          {"lost", totals.reaper.lost},
-         {"index", print_index(totals.reaper.index)}});
+         {"index", streamed(totals.reaper.index)}});
   }
 
  private:
-  static std::string print_index(uvreap::index_kind kind) {
-    std::ostringstream text;
-    text << kind;
-    return text.str();
-  }
-
   static json about(const char* event, const job& job) {
     return {{"event", event}, {"job", job.number}, {"name", job.name}};
   }

@@ -4,6 +4,7 @@
 
 #include <utility>
 
+#include "../shared/printed.hpp"
 #include "job_table.hpp"
 #include "measures.hpp"
 

@@ -1,0 +1,33 @@
+// How the programs put values into text.
+#pragma once
+
+#include <string.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstdint>
+#include <cstdio>
+#include <sstream>
+#include <string>
+
+// What << prints of it.
+template <class T>
+std::string streamed(const T& value) {
+  std::ostringstream text;
+  text << value;
+  return text.str();
+}
+
+// printf into a string: its field widths keep a thousand lines in columns.
+template <class... Values>
+std::string print(const char* format, Values... values) {
+  char text[512];
+  int length = std::snprintf(text, sizeof text, format, values...);
+  return {text, std::min(static_cast<std::size_t>(length), sizeof text - 1)};
+}
+
+inline std::int64_t microseconds_of(std::chrono::nanoseconds time) {
+  return std::chrono::duration_cast<std::chrono::microseconds>(time).count();
+}
+
+inline std::string signal_name(int signum) { return std::string("SIG") + sigabbrev_np(signum); }
