@@ -91,6 +91,16 @@ TEST_CASE("a job as JSON has a name, a directory, variables, a timeout and retri
   }
 }
 
+TEST_CASE("a job that a signal ended is told with its name, and with its number where it has none") {
+  test::clean_floor floor;
+  run_program run({"--json", "-k", "-j1", list_of("sh -c 'kill -9 $$'\nsh -c 'kill -40 $$'\n")});
+  CHECK(run.end() == 2);
+  auto ends = run.events("end");
+  REQUIRE(ends.size() == 2);
+  CHECK(ends[0]["signal"] == "SIGKILL");
+  CHECK(ends[1]["signal"] == "SIG40");
+}
+
 TEST_CASE("after a failure nothing new begins; with --halt now what runs is ended; with -k all run") {
   test::clean_floor floor;
   // The second waits until the first has failed, and a little longer.

@@ -30,4 +30,7 @@ inline std::int64_t microseconds_of(std::chrono::nanoseconds time) {
   return std::chrono::duration_cast<std::chrono::microseconds>(time).count();
 }
 
-inline std::string signal_name(int signum) { return std::string("SIG") + sigabbrev_np(signum); }
+inline std::string signal_name(int signum) {
+  const char* name = sigabbrev_np(signum);  // none for the real-time signals
+  return "SIG" + (name != nullptr ? std::string(name) : std::to_string(signum));
+}
