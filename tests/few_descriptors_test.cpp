@@ -139,3 +139,24 @@ TEST_CASE("an index that is left to the reaper steps down where it cannot be had
     children.check_each_told_once();
   }
 }
+
+TEST_CASE("an index that could not be had at start is had when there are descriptors again") {
+  test::stage stage(with_a_quick_poller(true));
+  auto best = stage.reaper.stats().index;
+  close_for_now(stage);
+  std::optional<test::descriptors_left> few(for_a_gate);
+  std::optional<test::gate> takes_some(std::in_place);
+  REQUIRE(stage.reaper.start() == 0);
+  CHECK(stage.reaper.stats().index == index_kind::peek);
+  takes_some.reset();
+  test::crowd children(stage, 5);
+  CHECK(stage.reaper.stats().on_peek == 5);
+
+  few.reset();
+  stage.run_until([&] { return stage.reaper.stats().index == best; });
+  if (best != index_kind::peek) stage.run_until([&] { return stage.reaper.stats().indexed == 5; });
+  auto before = stage.reaper.stats().heard_by_index;
+  children.end();
+  children.check_each_told_once();
+  if (best != index_kind::peek) CHECK(stage.reaper.stats().heard_by_index > before);
+}

@@ -10,6 +10,7 @@
 
 #include <sys/types.h>
 
+#include <functional>
 #include <memory>
 #include <span>
 
@@ -49,6 +50,10 @@ class exit_index {
 
   // What the loop polls for reading; -1: there is nothing to poll. The index's own.
   [[nodiscard]] virtual int descriptor() const noexcept { return -1; }
+
+  // A tick of the poller: what could not be had at start for want of descriptors may be had by now. poll is
+  // given the descriptor that is new then; where it fails, all stays as it was.
+  virtual void try_again(const std::function<int(int descriptor)>& /*poll*/) noexcept {}
 
   // In a forked copy that leaves its handles to the copied loop: the descriptor stays open when this is
   // destroyed. That loop polls it again after uv_loop_fork, and libuv aborts where epoll_ctl says EBADF.

@@ -13,6 +13,25 @@ bool for_good(int error) noexcept {
 
 }  // namespace
 
+bool passing(int error) noexcept { return error == UV_EMFILE || error == UV_ENFILE || error == UV_ENOMEM; }
+
+int make_top_rung(index_kind kind, std::unique_ptr<exit_index>& out) noexcept {
+  switch (kind) {
+    case index_kind::ring:
+      return make_exit_index_ring(out);
+    case index_kind::pidfd:
+      return make_exit_index_pidfd(out);
+    case index_kind::peek:
+      return 0;
+    case index_kind::automatic:
+      break;
+  }
+  int why_no_ring = make_exit_index_ring(out);
+  if (why_no_ring == 0) return 0;
+  int why_no_pidfd = make_exit_index_pidfd(out);
+  return why_no_pidfd == 0 ? why_no_ring : why_no_pidfd;
+}
+
 bool exit_index_ladder::make_room() noexcept { return peek_.make_room() && (!top_ || top_->make_room()); }
 
 int exit_index_ladder::arm_on_top(pid_t pid) noexcept {
@@ -51,6 +70,17 @@ void exit_index_ladder::doubt(pid_t pid) noexcept {
   }
   top_->disarm(pid);
   peek_.arm(pid);
+}
+
+void exit_index_ladder::try_again(const std::function<int(int)>& poll) noexcept {
+  if (top_ || !passing(stepped_down_)) return;
+  std::unique_ptr<exit_index> top;
+  int why_not = make_top_rung(index_kind::automatic, top);
+  if (!top) {
+    stepped_down_ = why_not;
+  } else if (poll(top->descriptor()) == 0) {
+    top_ = std::move(top);
+  }
 }
 
 void exit_index_ladder::hear(notice who) noexcept {

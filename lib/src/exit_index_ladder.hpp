@@ -2,7 +2,8 @@
 //
 // A child goes to the top rung if that can have it, else to peek. Each step down is counted, none is an
 // error: with EMFILE, ENFILE and ENOMEM the next child tries again, with ENOSYS, EPERM, EACCES and EINVAL
-// (seccomp profiles, old kernels) nobody does. At each tick of the poller some children climb back.
+// (seccomp profiles, old kernels) nobody does. At each tick of the poller some children climb back, to a top
+// rung that could not be had at start, too.
 #pragma once
 
 #include <memory>
@@ -11,6 +12,12 @@
 #include "exit_index_peek.hpp"
 
 namespace uvreap {
+
+// 0, or why the kind (automatic: the best one) is not there; automatic may find a lower rung then.
+[[nodiscard]] int make_top_rung(index_kind, std::unique_ptr<exit_index>& out) noexcept;
+
+// What may be different in a moment; everything else about a rung that cannot be had is for good.
+[[nodiscard]] bool passing(int error) noexcept;
 
 class exit_index_ladder final : public exit_index {
  public:
@@ -27,6 +34,7 @@ class exit_index_ladder final : public exit_index {
   [[nodiscard]] std::size_t take(std::span<candidate>) noexcept override;
   [[nodiscard]] bool has_more() const noexcept override;
   [[nodiscard]] int descriptor() const noexcept override { return top_ ? top_->descriptor() : -1; }
+  void try_again(const std::function<int(int)>& poll) noexcept override;
   void leave_descriptor() noexcept override {
     if (top_) top_->leave_descriptor();
   }

@@ -62,7 +62,7 @@ int running::open(uv_loop_t& loop, const std::shared_ptr<void>& farewell) noexce
   if (int error = hand_overs_->open(loop, this, on_async, farewell); error != 0) return error;
   if (int error = sigchld_.open(loop, this, on_signal, farewell); error != 0) return error;
   if (int error = endings_.open(loop, farewell); error != 0) return error;
-  if (int error = poll_index(loop, farewell); error != 0) return error;
+  if (int error = poll_index(index_->descriptor()); error != 0) return error;
   if (options_.children == scope::any()) {
     if (int error = own_all(loop, farewell); error != 0) return error;
   }
@@ -83,11 +83,10 @@ int running::own_all(uv_loop_t& loop, const std::shared_ptr<void>& farewell) noe
   return 0;
 }
 
-int running::poll_index(uv_loop_t& loop, const std::shared_ptr<void>& farewell) noexcept {
-  int descriptor = index_->descriptor();
+int running::poll_index(int descriptor) noexcept {
   if (descriptor < 0) return 0;
-  auto init = [&](uv_poll_t* handle) { return uv_poll_init(&loop, handle, descriptor); };
-  if (int error = index_poll_.open(init, this, farewell); error != 0) return error;
+  auto init = [&](uv_poll_t* handle) { return uv_poll_init(reading_.loop, handle, descriptor); };
+  if (int error = index_poll_.open(init, this, reading_.farewell); error != 0) return error;
   return uv_poll_start(index_poll_.get(), UV_READABLE, [](uv_poll_t* handle, int, int) {
     if (running* owner = owner_of(handle)) return owner->on_index();
     uv_poll_stop(handle);
@@ -157,6 +156,7 @@ void running::on_tick() noexcept {
   thread_.bind();
   sigchld_.repair();
   poller_.ticked();
+  index_->try_again([this](int descriptor) { return poll_index(descriptor); });
   pass_.hear(notice::poller);
   go_on_when_due();
 }

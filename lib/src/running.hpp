@@ -69,7 +69,7 @@ class running : public std::enable_shared_from_this<running> {
   uvreap::watch remove(pid_t) noexcept;
   void hint(pid_t, notice) noexcept;
   [[nodiscard]] int own_all(uv_loop_t&, const std::shared_ptr<void>& farewell) noexcept;
-  [[nodiscard]] int poll_index(uv_loop_t&, const std::shared_ptr<void>& farewell) noexcept;
+  [[nodiscard]] int poll_index(int descriptor) noexcept;
   void go_on_when_due() noexcept;
   void await_grace() noexcept;
   void settle() noexcept;
