@@ -34,6 +34,13 @@ bool beyond_noise(const spread& before, const spread& after) {
   return !overlap(before, after) && std::abs(after.middle / before.middle - 1) > least_change;
 }
 
+// How likely the rounds of one run all lie below or above those of the other where nothing has changed.
+double by_chance(std::size_t before, std::size_t after) {
+  auto n = static_cast<double>(before);
+  auto m = static_cast<double>(after);
+  return 2 * std::exp(std::lgamma(n + 1) + std::lgamma(m + 1) - std::lgamma(n + m + 1));
+}
+
 std::set<key> keys_of(const records& all) {
   std::set<key> keys;
   for (const record& one : all) {
@@ -77,6 +84,7 @@ int compare(std::ostream& out, const records& before, const records& after) {
   std::vector<change> changes;
   std::size_t judged = 0;
   std::size_t too_few = 0;
+  double expected = 0;
   auto old_keys = keys_of(before);
   for (const key& what : keys_of(after)) {
     if (!old_keys.contains(what)) continue;
@@ -86,6 +94,7 @@ int compare(std::ostream& out, const records& before, const records& after) {
       continue;
     }
     ++judged;
+    expected += by_chance(one.before.rounds, one.after.rounds);
     if (!beyond_noise(one.before, one.after)) continue;
     one.against_base = against_base(what, before, after);
     changes.push_back(std::move(one));
@@ -93,7 +102,9 @@ int compare(std::ostream& out, const records& before, const records& after) {
   std::sort(changes.begin(), changes.end(),
             [](const change& a, const change& b) { return std::abs(a.share()) > std::abs(b.share()); });
   for (const change& one : changes) print(out, one);
-  out << changes.size() << " of " << judged << " figures changed beyond noise\n";
+  out << changes.size() << " of " << judged << " figures changed beyond noise";
+  if (judged != 0) out << "; without any change it would be up to " << std::lround(expected) << ", by chance";
+  out << '\n';
   if (too_few != 0) {
     out << too_few << " figures have fewer than " << enough_rounds
         << " rounds in one of the runs, too few to tell a change from noise (--rounds)\n";

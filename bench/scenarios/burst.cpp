@@ -50,7 +50,7 @@ scenario burst_scenario() {
                       {"max", "max us"},
                       {"longest_pass", "longest pass us"}},
           .base = "wait_any_loop",
-          .ratios = {{"cpu_per_child", "cpu"}, {"wall_per_child", "wall"}},
+          .ratios = {{"cpu_per_child", "cpu"}, {"wall_per_child", "wall"}, {"longest_pass", "longest"}},
           .extra_children = [](int, int) { return 0; },
           .run = run,
           .least_live = 1};

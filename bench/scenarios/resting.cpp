@@ -32,7 +32,7 @@ double sleeps() {
   return total;
 }
 
-double cpu_of_others() { return static_cast<double>(cpu_time() - read_clock(CLOCK_THREAD_CPUTIME_ID)); }
+double cpu_of_others() { return static_cast<double>(cpu_time() - thread_cpu_time()); }
 
 // Ends the rest. By a pipe on the engine's loop, so that with 0 live nothing at all is watched; who has no
 // loop is woken by a child.

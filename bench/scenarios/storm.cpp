@@ -84,7 +84,7 @@ struct ticks {
   }
 };
 
-double loop_cpu() { return static_cast<double>(read_clock(CLOCK_THREAD_CPUTIME_ID)); }
+double loop_cpu() { return static_cast<double>(thread_cpu_time()); }
 
 void run_for(cell& cell, std::int64_t ns) {
   for (std::int64_t until = now() + ns; now() < until;) cell.engine().turn(true);
