@@ -27,13 +27,15 @@ struct place {
   int error_end;
 };
 
+bool is_terminal(where out) { return out == where::terminal || out == where::whole_terminal; }
+
 void take_place(const place& at) {
   ::prctl(PR_SET_PDEATHSIG, SIGTERM);  // a test that is killed takes the demo with it, and that its children
-  if (at.out != where::terminal) ::setpgid(0, 0);
+  if (!is_terminal(at.out)) ::setpgid(0, 0);
   if (at.out == where::pipe || at.out == where::small_pipe) ::dup2(at.out_end, STDOUT_FILENO);
   if (at.out == where::closed) ::close(STDOUT_FILENO);
   if (at.out == where::full_disk) ::dup2(::open("/dev/full", O_WRONLY | O_CLOEXEC), STDOUT_FILENO);
-  ::dup2(at.error_end, STDERR_FILENO);
+  if (at.out != where::whole_terminal) ::dup2(at.error_end, STDERR_FILENO);
 }
 
 // A runner may block or ignore signals, and the test has an alarm.
@@ -77,16 +79,16 @@ demo_program::demo_program(const std::vector<std::string>& arguments, where out,
   int out_ends[2] = {-1, -1};
   int error_ends[2];
   REQUIRE(::pipe2(error_ends, O_CLOEXEC) == 0);
-  if (out != where::terminal) REQUIRE(::pipe2(out_ends, O_CLOEXEC) == 0);
+  if (!is_terminal(out)) REQUIRE(::pipe2(out_ends, O_CLOEXEC) == 0);
   if (out == where::small_pipe) REQUIRE(::fcntl(out_ends[0], F_SETPIPE_SZ, 4096) == 4096);
-  pid_ = out == where::terminal ? ::forkpty(&out_, nullptr, nullptr, nullptr) : ::fork();
+  pid_ = is_terminal(out) ? ::forkpty(&out_, nullptr, nullptr, nullptr) : ::fork();
   REQUIRE(pid_ >= 0);
   if (pid_ == 0) {
     take_place({out, out_ends[1], error_ends[1]});
     take_signals(blocks_sigterm);
     become_the_demo(arguments);
   }
-  if (out != where::terminal) {
+  if (!is_terminal(out)) {
     ::setpgid(pid_, pid_);  // here as in the child: whichever comes first
     ::close(out_ends[1]);
     out_ = out_ends[0];

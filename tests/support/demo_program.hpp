@@ -18,8 +18,8 @@
 
 namespace test {
 
-// What it has as its stdout. small_pipe: it holds a page.
-enum class where { pipe, small_pipe, closed, full_disk, terminal };
+// What it has as its stdout. small_pipe: it holds a page. whole_terminal: its stderr is that terminal, too.
+enum class where { pipe, small_pipe, closed, full_disk, terminal, whole_terminal };
 
 class demo_program {
  public:

@@ -1,0 +1,88 @@
+// uvreap run, from outside: what is shown of jobs while they run, and the table at the end.
+#include <doctest/doctest.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include <sstream>
+#include <string>
+#include <vector>
+
+#include "support/clean_floor.hpp"
+#include "support/run_program.hpp"
+
+namespace {
+
+using test::list_of;
+using test::run_program;
+using test::where;
+
+bool no_terminals() {
+  if (::access("/dev/pts/ptmx", F_OK) == 0) return false;
+  MESSAGE("SKIP: no terminals here: /dev/pts is not mounted");
+  return true;
+}
+
+// The numbers of the jobs in the table that ends what was said, from the top.
+std::vector<int> table_in(const std::string& said) {
+  std::vector<int> numbers;
+  std::istringstream lines(said.substr(said.find("max RSS  status")));
+  std::string line;
+  std::getline(lines, line);
+  while (std::getline(lines, line) && line.starts_with("  ")) numbers.push_back(std::atoi(line.c_str()));
+  return numbers;
+}
+
+const char* const three =
+    "{\"name\":\"b\",\"argv\":[\"sleep\",\"0.2\"]}\n"
+    "{\"name\":\"c\",\"argv\":[\"sh\",\"-c\",\"exit 3\"]}\n"
+    "{\"name\":\"a\",\"argv\":[\"sleep\",\"0.6\"]}\n";
+
+}  // namespace
+
+TEST_CASE("on a terminal a line tells how far it is, and Ctrl-C ends the jobs") {
+  test::clean_floor floor;
+  if (no_terminals()) return;
+  run_program run(
+      {"-j2", "-k", list_of("false\nsleep 600\n{\"name\":\"the long one\",\"argv\":[\"sleep\",\"600\"]}\n")},
+      where::whole_terminal);
+  REQUIRE(run.read_until("running 2, done 0, failed 1, "));
+  REQUIRE(run.read_until("slowest sleep 600 ("));
+  CHECK(run.count("/s") > 0);
+  run.press('\003');
+  CHECK(run.end() == 128 + SIGINT);
+  CHECK(run.count("uvreap run: SIGINT, ending 2 jobs") == 1);
+  CHECK(run.count("#1 false exited with 1") == 1);
+  CHECK(run.count("the long one killed by signal 15 (SIGTERM)") == 1);
+  CHECK(run.processes() == 0);
+  auto last_line_erased = run.output.rfind("\r\033[K");
+  CHECK(run.output.find("running", last_line_erased) == std::string::npos);
+}
+
+TEST_CASE("on a terminal the time that is left is guessed, and a table shows the slowest first") {
+  test::clean_floor floor;
+  if (no_terminals()) return;
+  run_program run({"-j1", "-k", list_of(three)}, where::whole_terminal);
+  CHECK(run.read_until(", left "));
+  CHECK(run.end() == 1);
+  CHECK(table_in(run.output) == std::vector<int>{3, 1, 2});
+  CHECK(run.count("3 jobs, 1 failed, ") == 1);
+}
+
+TEST_CASE("elsewhere there are plain lines, and a table if an order was asked for") {
+  test::clean_floor floor;
+  const std::vector<std::pair<const char*, std::vector<int>>> orders = {
+      {"number", {1, 2, 3}}, {"name", {3, 1, 2}}, {"wall", {3, 1, 2}}, {"status", {2, 1, 3}}};
+  for (const auto& [key, order] : orders) {
+    CAPTURE(key);
+    run_program run({"-j3", "-k", "--sort", key, list_of(three)});
+    CHECK(run.end() == 1);
+    CHECK(run.errors.find('\033') == std::string::npos);
+    CHECK(table_in(run.errors) == order);
+  }
+  run_program plain({"-k", list_of(three)});
+  CHECK(plain.end() == 1);
+  CHECK(plain.errors.find("max RSS  status") == std::string::npos);
+  run_program first({"-k", "--sort", "wall", "--rows", "1", list_of(three)});
+  CHECK(first.end() == 1);
+  CHECK(first.errors.find("and 2 more") != std::string::npos);
+}
