@@ -145,7 +145,7 @@ TEST_CASE("several exits wait for their outputs, and one whose output ends is to
   stage.run_until([&] { return told[2]; });
   CHECK_FALSE(told[0]);
   CHECK_FALSE(told[1]);
-  for (std::size_t i : {0, 1}) holders[i].let_through();
+  for (std::size_t i : {0U, 1U}) holders[i].let_through();
   stage.run_until([&] { return told[0] && told[1]; });
 }
 

@@ -37,7 +37,7 @@ TEST_CASE("a broken line is named by line and column, and the others run") {
     const char* line;
     const char* said;
   };
-  for (auto [line, said] :
+  for (const broken& one :
        {broken{R"({"argv": ["echo" "b"]})", ":2:20: syntax error"},
         {R"({"argv": ["echo"], "tiemout": 3})", ":2:1: unknown key \"tiemout\""},
         {R"({"argv": "echo"})", ":2:1: argv must be an array of strings, and not empty"},
@@ -54,9 +54,9 @@ TEST_CASE("a broken line is named by line and column, and the others run") {
         {"echo never ended\\", ":2:17: a \\ with nothing after it"},
         {"'' a", ":2:1: an empty word names no program"},
         {"{", ":2:2: syntax error"}}) {
-    run_program run({"-k", list_of(std::string("echo before\n") + line + "\necho after\n")});
+    run_program run({"-k", list_of(std::string("echo before\n") + one.line + "\necho after\n")});
     CHECK(run.end() == our_error);
-    CHECK_MESSAGE(run.errors.find(said) != std::string::npos, said, " is not in ", run.errors);
+    CHECK_MESSAGE(run.errors.find(one.said) != std::string::npos, one.said, " is not in ", run.errors);
     CHECK(run.count("before\n") == 1);
     CHECK(run.count("after\n") == 1);
   }
@@ -68,14 +68,14 @@ TEST_CASE("a broken array is named by line and column, and the jobs before it ru
     const char* rest;
     const char* said;
   };
-  for (auto [rest, said] : {broken{"\n {\"argv\": [\"b\"] \"x\": 1}]", ":2:19: syntax error"},
+  for (const broken& one : {broken{"\n {\"argv\": [\"b\"] \"x\": 1}]", ":2:19: syntax error"},
                             {"", ":1:24: the array has no end"},
                             {"\n  7]", ":2:3: a job must be an object"},
                             {"{}]", ":1:24: a job must have an \"argv\""},
                             {"{\"argv\":[\"b\"", ":1:36: syntax error"}}) {
-    run_program run({"-k", list_of(R"([{"argv":["echo","a"]},)" + std::string(rest))});
+    run_program run({"-k", list_of(R"([{"argv":["echo","a"]},)" + std::string(one.rest))});
     CHECK(run.end() == our_error);
-    CHECK_MESSAGE(run.errors.find(said) != std::string::npos, said, " is not in ", run.errors);
+    CHECK_MESSAGE(run.errors.find(one.said) != std::string::npos, one.said, " is not in ", run.errors);
     CHECK(run.output == "a\n");
   }
   check_refused({list_of(R"([{"argv":["true"]} {"argv":["true"]}])")},

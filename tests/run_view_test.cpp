@@ -70,14 +70,18 @@ TEST_CASE("on a terminal the time that is left is guessed, and a table shows the
 
 TEST_CASE("elsewhere there are plain lines, and a table if an order was asked for") {
   test::clean_floor floor;
-  const std::vector<std::pair<const char*, std::vector<int>>> orders = {
+  struct sorted {
+    const char* key;
+    std::vector<int> order;
+  };
+  const std::vector<sorted> orders = {
       {"number", {1, 2, 3}}, {"name", {3, 1, 2}}, {"wall", {3, 1, 2}}, {"status", {2, 1, 3}}};
-  for (const auto& [key, order] : orders) {
-    CAPTURE(key);
-    run_program run({"-j3", "-k", "--sort", key, list_of(three)});
+  for (const sorted& one : orders) {
+    CAPTURE(one.key);
+    run_program run({"-j3", "-k", "--sort", one.key, list_of(three)});
     CHECK(run.end() == 1);
     CHECK(run.errors.find('\033') == std::string::npos);
-    CHECK(table_in(run.errors) == order);
+    CHECK(table_in(run.errors) == one.order);
   }
   run_program plain({"-k", list_of(three)});
   CHECK(plain.end() == 1);
