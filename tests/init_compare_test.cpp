@@ -16,7 +16,7 @@ using test::no_pid_1;
 using test::probe;
 using test::supervised;
 using test::words;
-using test::operator+;
+using test::operator+;  // NOLINT(misc-unused-using-decls): clang-tidy does not see operators
 using namespace std::chrono_literals;
 
 const std::set<std::string> all = {"uvreap init", "tini", "dumb-init", "catatonit"};

@@ -20,7 +20,7 @@ using test::probe;
 using test::stream;
 using test::supervised;
 using test::words;
-using test::operator+;
+using test::operator+;  // NOLINT(misc-unused-using-decls): clang-tidy does not see operators
 using namespace std::chrono_literals;
 
 words plainly(const words& options, const words& command) {

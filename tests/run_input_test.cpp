@@ -171,7 +171,9 @@ TEST_CASE("a slow reader makes us wait, not grow: 100 MiB of a job's output in a
 TEST_CASE("100 MiB on standard input go through to one command, and as a list take no memory" *
           doctest::skip(test::under_tsan)) {
   test::clean_floor floor;
-  std::string uvreap = std::getenv("UVREAP_DEMO");
+  const char* program = std::getenv("UVREAP_DEMO");
+  REQUIRE(program != nullptr);
+  std::string uvreap = program;
   run_program through(
       {"-q", "--", "sh", "-c", "head -c 104857600 /dev/zero | " + uvreap + " run -q -- wc -c"});
   CHECK(through.end() == 0);

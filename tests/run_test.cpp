@@ -19,7 +19,6 @@ namespace {
 using nlohmann::json;
 using test::list_of;
 using test::run_program;
-using test::where;
 
 }  // namespace
 

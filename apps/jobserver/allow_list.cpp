@@ -4,6 +4,19 @@
 #include <cstring>
 #include <fstream>
 
+namespace {
+
+// Which program it names would hang on the directory that the server was started in.
+bool is_relative(const std::string& program) {
+  return program.find('/') != std::string::npos && program[0] != '/';
+}
+
+std::string not_allowed(const std::string& file, int number, const std::string& line) {
+  return file + ":" + std::to_string(number) + ": neither a name nor an absolute path: " + line;
+}
+
+}  // namespace
+
 allow_list allow_list::any() {
   allow_list all;
   all.allows_any_ = true;
@@ -18,10 +31,7 @@ std::string allow_list::read(const std::string& file) {
     ++number;
     if (line.ends_with('\r')) line.pop_back();
     if (line.empty() || line.starts_with('#')) continue;
-    // Which program a relative path names would hang on the directory that the server was started in.
-    bool is_relative = line.find('/') != std::string::npos && line[0] != '/';
-    if (is_relative)
-      return file + ":" + std::to_string(number) + ": neither a name nor an absolute path: " + line;
+    if (is_relative(line)) return not_allowed(file, number, line);
     programs.insert(line);
   }
   if (!lines.eof()) return file + ": " + std::strerror(errno);

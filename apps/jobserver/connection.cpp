@@ -6,7 +6,7 @@
 
 namespace {
 
-constexpr std::size_t longest_write = 64 * 1024;
+constexpr std::size_t longest_write = 64 << 10;
 
 std::string header_of(lws* wsi, lws_token_indexes token) {
   auto length = static_cast<std::size_t>(lws_hdr_total_length(wsi, token));

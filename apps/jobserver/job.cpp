@@ -36,7 +36,7 @@ json output_of(const uvreap::captured& stream) {
 
 std::size_t job::memory() const {
   std::size_t sum = sizeof *this;
-  for (const std::string& word : argv) sum += sizeof word + word.size();
+  for (const std::string& word : argv) sum += sizeof(std::string) + word.size();
   if (end) sum += end->output.bytes.capacity() + end->error_output.bytes.capacity();
   return sum;
 }

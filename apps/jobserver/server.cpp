@@ -147,7 +147,8 @@ bool prepare_descriptors(const settings& settings) {
   }
   ::signal(SIGPIPE, SIG_IGN);
   // A job has three pipes, the reaper's index at most 1 024 pidfds, the rest some dozens.
-  auto needed = static_cast<rlim_t>(settings.max_clients + 3 * settings.max_jobs + 1024 + 64);
+  auto needed =
+      static_cast<rlim_t>(settings.max_clients) + 3 * static_cast<rlim_t>(settings.max_jobs) + 1024 + 64;
   rlimit limit{};
   ::getrlimit(RLIMIT_NOFILE, &limit);
   if (limit.rlim_cur >= needed) return true;

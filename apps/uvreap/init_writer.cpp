@@ -5,7 +5,7 @@
 
 namespace pid1 {
 
-constexpr std::size_t limit = 256 * 1024;
+constexpr std::size_t limit = 256 << 10;
 
 writer::writer(uv_loop_t& loop, int descriptor, std::function<void()> rested)
     : output_(

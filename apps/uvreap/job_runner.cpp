@@ -196,7 +196,7 @@ void job_runner::on_exit(place place, const uvreap::child_exit& exit) {
   place->output ? place->output->finish(std::move(said)) : said();
 }
 
-void job_runner::settle(const job& job, job_end end) {
+void job_runner::settle(const job& job, const job_end& end) {
   report_.ended(job, end);
   if (end.tried_again) return;
   if (!settings_.command.empty()) status_of_one_ = status_as_shell(end);

@@ -46,7 +46,7 @@ class job_runner {
   [[nodiscard]] std::optional<attempt> next_of_list();
   [[nodiscard]] bool begin(attempt);  // false: not now
   void on_exit(place, const uvreap::child_exit&);
-  void settle(const job&, job_end);
+  void settle(const job&, const job_end&);
   void count_failure();
   void terminate_all();
   void kill_all();

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <cstdlib>
+#include <filesystem>
 #include <fstream>
 #include <sstream>
 #include <vector>
@@ -25,7 +26,7 @@ bool is_installed(const std::string& program) {
   if (program.find('/') != std::string::npos) return true;
   std::istringstream path(from_environment("PATH"));
   for (std::string directory; std::getline(path, directory, ':');) {
-    if (::access((directory + '/' + program).c_str(), X_OK) == 0) return true;
+    if (::access((std::filesystem::path(directory) / program).c_str(), X_OK) == 0) return true;
   }
   return false;
 }
