@@ -26,7 +26,7 @@ void check_refused(const std::vector<std::string>& arguments, const std::string&
   CHECK_MESSAGE(run.errors.find(what) != std::string::npos, what, " is not in ", run.errors);
 }
 
-constexpr long bounded_kib = 64 << 10;
+constexpr long bounded_kib = test::keeps_freed_memory ? 1 << 20 : 64 << 10;
 constexpr std::size_t hundred_mib = 100 << 20;
 
 }  // namespace

@@ -16,4 +16,11 @@ constexpr bool forks_are_slow = true;
 constexpr bool forks_are_slow = false;
 #endif
 
+// What was freed is kept for a while, up to 256 MiB: how much is resident says nothing then.
+#if defined(__SANITIZE_ADDRESS__)
+constexpr bool keeps_freed_memory = true;
+#else
+constexpr bool keeps_freed_memory = false;
+#endif
+
 }  // namespace test
