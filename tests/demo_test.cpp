@@ -157,10 +157,7 @@ TEST_CASE("a second SIGINT kills children that SIGTERM did not end") {
 
 TEST_CASE("on a terminal a status line comes and goes, and Ctrl-C leaves nothing behind") {
   test::clean_floor floor;
-  if (::access("/dev/pts/ptmx", F_OK) != 0) {
-    MESSAGE("SKIP: no terminals here: /dev/pts is not mounted");
-    return;
-  }
+  if (test::no_terminals()) return;
   demo demo({"--seconds", "600"}, where::terminal);
   REQUIRE(demo.read_until("3 children left", 3));
   CHECK(demo.processes() == 4);

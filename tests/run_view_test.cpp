@@ -1,7 +1,6 @@
 // uvreap run, from outside: what is shown of jobs while they run, and the table at the end.
 #include <doctest/doctest.h>
 #include <signal.h>
-#include <unistd.h>
 
 #include <sstream>
 #include <string>
@@ -15,12 +14,6 @@ namespace {
 using test::list_of;
 using test::run_program;
 using test::where;
-
-bool no_terminals() {
-  if (::access("/dev/pts/ptmx", F_OK) == 0) return false;
-  MESSAGE("SKIP: no terminals here: /dev/pts is not mounted");
-  return true;
-}
 
 // The numbers of the jobs in the table that ends what was said, from the top.
 std::vector<int> table_in(const std::string& said) {
@@ -41,7 +34,7 @@ const char* const three =
 
 TEST_CASE("on a terminal a line tells how far it is, and Ctrl-C ends the jobs") {
   test::clean_floor floor;
-  if (no_terminals()) return;
+  if (test::no_terminals()) return;
   run_program run(
       {"-j2", "-k", list_of("false\nsleep 600\n{\"name\":\"the long one\",\"argv\":[\"sleep\",\"600\"]}\n")},
       where::whole_terminal);
@@ -60,7 +53,7 @@ TEST_CASE("on a terminal a line tells how far it is, and Ctrl-C ends the jobs") 
 
 TEST_CASE("on a terminal the time that is left is guessed, and a table shows the slowest first") {
   test::clean_floor floor;
-  if (no_terminals()) return;
+  if (test::no_terminals()) return;
   run_program run({"-j1", "-k", list_of(three)}, where::whole_terminal);
   CHECK(run.read_until(", left "));
   CHECK(run.end() == 1);

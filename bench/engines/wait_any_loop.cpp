@@ -16,9 +16,9 @@ namespace {
 class bare_pass {
  public:
   void called() {
-    if (began_ == 0) began_ = bench::thread_cpu_time();  // what came before was making children
+    if (began_ == 0) began_ = thread_cpu_time();  // what came before was making children
     if (++calls_ % 8 != 0) return;
-    std::int64_t cpu = bench::thread_cpu_time();
+    std::int64_t cpu = thread_cpu_time();
     std::int64_t spent = cpu - began_;
     longest_ = std::max(longest_, spent);
     if (calls_ < 64 && spent < 500'000) return;

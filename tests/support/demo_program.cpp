@@ -75,6 +75,12 @@ fields fields_of(const std::filesystem::path& process) {
 
 }  // namespace
 
+bool no_terminals() {
+  if (::access("/dev/pts/ptmx", F_OK) == 0) return false;
+  MESSAGE("SKIP: no terminals here: /dev/pts is not mounted");
+  return true;
+}
+
 demo_program::demo_program(const std::vector<std::string>& arguments, where out, bool blocks_sigterm) {
   int out_ends[2] = {-1, -1};
   int error_ends[2];

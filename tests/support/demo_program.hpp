@@ -21,6 +21,8 @@ namespace test {
 // What it has as its stdout. small_pipe: it holds a page. whole_terminal: its stderr is that terminal, too.
 enum class where { pipe, small_pipe, closed, full_disk, terminal, whole_terminal };
 
+[[nodiscard]] bool no_terminals();  // says that it is a SKIP
+
 class demo_program {
  public:
   explicit demo_program(const std::vector<std::string>& arguments, where out = where::pipe,
