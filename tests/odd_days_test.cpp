@@ -44,7 +44,8 @@ bool write_to(const char* path, const std::string& text) {
 
 }  // namespace
 
-TEST_CASE("when zombies have all the numbers, reaping them makes room for another child") {
+TEST_CASE("when zombies have all the numbers, reaping them makes room for another child" *
+          doctest::skip(test::under_valgrind())) {  // it ends here without a word (3.19)
   if (!pid_max_is_the_namespace_s()) {
     MESSAGE("SKIP: here pid_max is the whole machine's");
     return;
@@ -72,8 +73,8 @@ TEST_CASE("when zombies have all the numbers, reaping them makes room for anothe
 }
 
 TEST_CASE("a process that was stopped while a thousand children ended is told of each when it goes on") {
-  constexpr int count = test::forks_are_slow ? 200 : 1000;
   auto end = test::apart([] {
+    const std::size_t count = test::forks_are_slow() ? 200 : 1000;
     uv_loop_t loop;
     HOLDS(uv_loop_init(&loop) == 0);
     std::optional<uvreap::reaper> reaper(std::in_place, loop, test::options_of_this_run());
@@ -91,7 +92,7 @@ TEST_CASE("a process that was stopped while a thousand children ended is told of
     HOLDS(uvreap::fork(&stopper) == 0);
     if (stopper == 0) {
       ::kill(us, SIGSTOP);
-      gate.open(count);
+      gate.open(static_cast<int>(count));
       ::usleep(500'000);  // what they do meanwhile is nobody's to see; they need not all have ended
       ::kill(us, SIGCONT);
       ::_exit(0);

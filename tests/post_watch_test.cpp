@@ -18,7 +18,7 @@ using uvreap::child_exit;
 
 namespace {
 
-constexpr int children_a_thread = test::forks_are_slow ? 300 : 2500;
+const int children_a_thread = test::forks_are_slow() ? 300 : 2500;
 
 // Keeps the loop running while only hand-overs are on their way, which do not hold it.
 void run_until_told(test::stage& stage, const std::atomic<int>& told, int count) {
@@ -32,7 +32,7 @@ TEST_CASE("four threads hand over 10 000 children, and each is told once, on the
   auto here = std::this_thread::get_id();
   std::atomic<int> told{0};
   std::atomic<int> wrong{0};
-  std::vector<std::atomic<int>> times(4UL * children_a_thread);
+  std::vector<std::atomic<int>> times(4 * static_cast<std::size_t>(children_a_thread));
   std::vector<std::thread> threads;
   for (int thread = 0; thread < 4; ++thread) {
     threads.emplace_back([&, thread] {

@@ -174,7 +174,7 @@ bool refuse(const char* what) {
 bool settle_in(bool as_pid_1) {
   if (!as_pid_1) return uvreap::become_subreaper() == 0 || refuse("no subreaper");
   bool own_proc = ::unshare(CLONE_NEWNS) == 0 &&
-                  ::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) == 0 &&
+                  ::mount("none", "/", "none", MS_REC | MS_PRIVATE, nullptr) == 0 &&
                   ::mount("proc", "/proc", "proc", 0, nullptr) == 0;
   return own_proc || refuse("no /proc of its own");
 }

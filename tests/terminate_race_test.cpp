@@ -16,7 +16,7 @@ using uvreap::child_exit;
 
 namespace {
 
-constexpr int rounds = test::forks_are_slow ? 1000 : 10'000;
+const std::size_t rounds = test::forks_are_slow() ? 1000 : 10'000;
 
 constexpr int most_at_once = 64;
 
@@ -42,7 +42,7 @@ class race {
   explicit race(test::stage& stage) : stage_(stage) {}
 
   void run() {
-    for (int number = 0; number < rounds; ++number) {
+    for (int number = 0; number < static_cast<int>(rounds); ++number) {
       begin(number);
       stage_.run_until([&] { return running_ < most_at_once; });
     }
@@ -107,7 +107,7 @@ TEST_CASE(
   CHECK(stage.reaper.stats().lost == 0);
   CHECK(stage.reaper.stats().watched == 0);
   // The races were races: each way was gone by some.
-  CHECK(race.begun + race.too_late == rounds);
+  CHECK(race.begun + race.too_late == static_cast<int>(rounds));
   CHECK(race.by_code > 0);
   CHECK(race.by_sigterm > 0);
   CHECK(race.by_sigkill > 0);

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "children.hpp"
+#include "sanitizers.hpp"
 
 int main(int argc, char** argv) {
   // Every child of a test dies with its group; under a runner that reads our output we lead one of our own
@@ -15,7 +16,7 @@ int main(int argc, char** argv) {
     (void)!::write(2, text, sizeof text - 1);
     ::kill(0, SIGKILL);
   });
-  ::alarm(300);
+  ::alarm(300 * static_cast<unsigned>(test::patience()));
   int result = doctest::Context(argc, argv).run();
   return test::clean_up_children() == 0 ? result : 1;
 }

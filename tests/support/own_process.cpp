@@ -78,7 +78,7 @@ int wait_for(pid_t pid) {
 int run_as_pid_1(bool own_proc, const std::function<void()>& body) {
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);
   if (::unshare(CLONE_NEWPID | CLONE_NEWNS) != 0) return refuse("no pid namespace");
-  if (::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0) return refuse("no private mounts");
+  if (::mount("none", "/", "none", MS_REC | MS_PRIVATE, nullptr) != 0) return refuse("no private mounts");
   pid_t init = ::fork();
   if (init < 0) return refuse("no PID 1");
   if (init > 0) return wait_for(init);

@@ -1,5 +1,8 @@
-// What a test has to know of the sanitizer that it runs under.
+// What a test has to know of the sanitizer that it runs under, or of valgrind.
 #pragma once
+
+#include <cstdlib>
+#include <string_view>
 
 namespace test {
 
@@ -9,18 +12,28 @@ constexpr bool under_tsan = true;
 constexpr bool under_tsan = false;
 #endif
 
-// A fork is about ten times as slow.
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-constexpr bool forks_are_slow = true;
+constexpr bool sanitized = true;
 #else
-constexpr bool forks_are_slow = false;
+constexpr bool sanitized = false;
 #endif
 
-// What was freed is kept for a while, up to 256 MiB: how much is resident says nothing then.
-#if defined(__SANITIZE_ADDRESS__)
-constexpr bool keeps_freed_memory = true;
-#else
-constexpr bool keeps_freed_memory = false;
-#endif
+// By what valgrind preloads. It lets a vfork be a fork, so that posix_spawn cannot tell why exec failed,
+// and 3.19 (Debian 12) does not know pidfd_open.
+inline bool under_valgrind() {
+  const char* preloaded = std::getenv("LD_PRELOAD");
+  return preloaded != nullptr && std::string_view(preloaded).find("vgpreload") != std::string_view::npos;
+}
+
+// How many times the usual limits a test may take: valgrind needs some 10 ms for a fork and the end of its
+// child.
+inline int patience() { return under_valgrind() ? 10 : 1; }
+
+// Ten times as slow as usual, or more.
+inline bool forks_are_slow() { return sanitized || under_valgrind(); }
+
+// How much is resident says little: ASan keeps what was freed for a while, up to 256 MiB, and TSan a shadow
+// of all that was touched, a few times its size.
+constexpr bool memory_is_padded = sanitized;
 
 }  // namespace test

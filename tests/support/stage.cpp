@@ -5,6 +5,8 @@
 
 #include <cstdlib>
 
+#include "sanitizers.hpp"
+
 namespace test {
 namespace {
 
@@ -18,7 +20,9 @@ std::string mode(const char* name) {
 bool poller_alone() { return mode("UVREAP_TEST_SIGCHLD") == "never"; }
 bool pumped() { return mode("UVREAP_TEST_DRIVER") == "nowait"; }
 
-bool pidfds_are_refused() { return mode("UVREAP_TEST_INDEX") == "automatic" && !names_exits(); }
+bool pidfds_are_refused() {
+  return under_valgrind() || (mode("UVREAP_TEST_INDEX") == "automatic" && !names_exits());
+}
 
 bool names_exits() { return mode("UVREAP_TEST_RUNG") == "ring" || mode("UVREAP_TEST_RUNG") == "pidfd"; }
 
@@ -69,7 +73,7 @@ stage::~stage() {
   CHECK_MESSAGE(more == 0, "descriptors more than before: ", more);
 }
 
-bool stage::turn_until(const std::function<bool()>& condition, std::chrono::milliseconds limit) {
+bool stage::turn_within(const std::function<bool()>& condition, std::chrono::milliseconds limit) {
   uv_timer_t deadline;
   uv_timer_init(&loop, &deadline);
   bool late = false;
@@ -86,12 +90,16 @@ bool stage::turn_until(const std::function<bool()>& condition, std::chrono::mill
   return condition();
 }
 
+bool stage::turn_until(const std::function<bool()>& condition, std::chrono::milliseconds limit) {
+  return turn_within(condition, limit * patience());
+}
+
 void stage::run_until(const std::function<bool()>& condition, std::chrono::milliseconds limit) {
   REQUIRE_MESSAGE(turn_until(condition, limit), "it did not come within ", limit.count(), " ms");
 }
 
 void stage::run_for(std::chrono::milliseconds time) {
-  (void)turn_until([] { return false; }, time);
+  (void)turn_within([] { return false; }, time);
 }
 
 void stage::turn() { uv_run(&loop, UV_RUN_NOWAIT); }

@@ -58,7 +58,8 @@ class stage {
   uvreap::reaper& reaper;  // started
   void destroy_reaper() { reaper_.reset(); }
 
-  // Turns the loop until the condition holds; fails the test if that takes longer than the limit.
+  // Turns the loop until the condition holds; fails the test if that takes longer than the limit (times
+  // patience()).
   void run_until(const std::function<bool()>& condition,
                  std::chrono::milliseconds limit = std::chrono::seconds(60));
   void run_for(std::chrono::milliseconds);  // exactly that long, for "nothing happens"
@@ -69,6 +70,9 @@ class stage {
 
   // Children that the test leaves on purpose, for itself to wait for (then: no check for them).
   bool leaves_children = false;
+
+ private:
+  bool turn_within(const std::function<bool()>& condition, std::chrono::milliseconds limit);
 };
 
 }  // namespace test
