@@ -26,8 +26,9 @@ void check_refused(const std::vector<std::string>& arguments, const std::string&
   CHECK_MESSAGE(run.errors.find(what) != std::string::npos, what, " is not in ", run.errors);
 }
 
-constexpr long bounded_kib = test::memory_is_padded ? 1 << 20 : 64 << 10;
-constexpr long of_a_few_kib = test::memory_is_padded ? 64 << 10 : 4 << 10;
+constexpr long bounded_kib = test::keeps_freed_memory ? 1 << 20 : 64 << 10;
+// TSan keeps a shadow of all that was touched.
+constexpr long of_a_few_kib = test::under_tsan ? 16 << 10 : 4 << 10;
 constexpr std::size_t hundred_mib = 100 << 20;
 
 }  // namespace

@@ -18,6 +18,13 @@ constexpr bool sanitized = true;
 constexpr bool sanitized = false;
 #endif
 
+// What was freed is kept for a while, up to 256 MiB: how much is resident says nothing then.
+#if defined(__SANITIZE_ADDRESS__)
+constexpr bool keeps_freed_memory = true;
+#else
+constexpr bool keeps_freed_memory = false;
+#endif
+
 // By what valgrind preloads. It lets a vfork be a fork, so that posix_spawn cannot tell why exec failed,
 // and 3.19 (Debian 12) does not know pidfd_open.
 inline bool under_valgrind() {
@@ -31,9 +38,5 @@ inline int patience() { return under_valgrind() ? 10 : 1; }
 
 // Ten times as slow as usual, or more.
 inline bool forks_are_slow() { return sanitized || under_valgrind(); }
-
-// How much is resident says little: ASan keeps what was freed for a while, up to 256 MiB, and TSan a shadow
-// of all that was touched, a few times its size.
-constexpr bool memory_is_padded = sanitized;
 
 }  // namespace test

@@ -95,7 +95,8 @@ bool stage::turn_until(const std::function<bool()>& condition, std::chrono::mill
 }
 
 void stage::run_until(const std::function<bool()>& condition, std::chrono::milliseconds limit) {
-  REQUIRE_MESSAGE(turn_until(condition, limit), "it did not come within ", limit.count(), " ms");
+  limit *= patience();
+  REQUIRE_MESSAGE(turn_within(condition, limit), "it did not come within ", limit.count(), " ms");
 }
 
 void stage::run_for(std::chrono::milliseconds time) {

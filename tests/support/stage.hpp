@@ -31,7 +31,7 @@ uvreap::options options_of_this_run();
 bool poller_alone();            // this run has no SIGCHLD
 bool hears_sigchld();           // this run's reaper listens to it as soon as a child is watched
 bool names_exits();             // this run's index says who ended (pidfd, ring)
-bool pidfds_are_refused();      // by the kernel of this run
+bool pidfds_are_refused();      // by the kernel of this run, or valgrind
 bool pumped();                  // this run pumps the loop
 uvreap::notice usual_notice();  // what says first, in this run, that a watched child ended
 
