@@ -21,16 +21,17 @@
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
-#include <fstream>
 #include <functional>
 #include <iostream>
 #include <map>
+#include <set>
 #include <string>
 #include <string_view>
 #include <thread>
 #include <utility>
 #include <vector>
 
+#include "support/proc.hpp"
 #include "uvreap/reaper.hpp"
 #include "uvreap/subreaper.hpp"
 
@@ -70,18 +71,10 @@ void raise_to(std::atomic<std::uint64_t>& most, std::uint64_t value) {
 
 // The reaper's children of its main thread that are zombies. Those of other threads are their owners'
 // business.
-std::vector<pid_t> zombies_of(pid_t reaper) {
-  std::string number = std::to_string(reaper);
-  std::ifstream list("/proc/" + number + "/task/" + number + "/children");
-  std::vector<pid_t> found;
-  for (pid_t pid = 0; list >> pid;) {
-    std::ifstream stat("/proc/" + std::to_string(pid) + "/stat");
-    std::string text;
-    std::getline(stat, text);
-    auto end_of_name = text.rfind(')');
-    if (end_of_name != std::string::npos && text[end_of_name + 2] == 'Z') found.push_back(pid);
-  }
-  return found;
+std::set<pid_t> zombies_of(pid_t reaper) {
+  std::set<pid_t> all = test::children_of(reaper);
+  std::erase_if(all, [](pid_t child) { return test::state_of(child) != 'Z'; });
+  return all;
 }
 
 // Until it has ended; its wait word.

@@ -124,7 +124,7 @@ void supervisor::on_end(const uvreap::child_exit& exit) {
     exit_status_ = exit.status.signaled() ? 128 + exit.status.term_signal() : exit.status.exit_code();
   }
   phase_ = phase::ending;
-  if (!leftovers::send(SIGTERM)) return finish();
+  if (!leftovers::send(SIGTERM) && all_told()) return finish();
   (void)leftovers::send(SIGCONT);  // a stopped process does not see SIGTERM
   uv_update_time(&loop_);
   grace_over_ms_ = uv_now(&loop_) + static_cast<std::uint64_t>(settings_.grace.count());
@@ -134,11 +134,15 @@ void supervisor::on_end(const uvreap::child_exit& exit) {
 
 void supervisor::on_tick() {
   bool is_grace_over = uv_now(&loop_) >= grace_over_ms_;
-  if (!leftovers::send(is_grace_over ? SIGKILL : 0)) return finish();
-  report_.killed_leftovers = report_.killed_leftovers || is_grace_over;
+  bool is_left = leftovers::send(is_grace_over ? SIGKILL : 0);
+  if (!is_left && all_told()) return finish();
+  report_.killed_leftovers = report_.killed_leftovers || (is_left && is_grace_over);
   // Not to be killed by us, or asleep in the kernel. (After a PID 1 the kernel ends all that is left.)
   if (uv_now(&loop_) >= grace_over_ms_ + patience_ms) finish();
 }
+
+// An orphan is gone from /proc when it is reaped, and told one turn later: close() would drop it in between.
+bool supervisor::all_told() const { return report_.orphans == reaper_.stats().unclaimed; }
 
 void supervisor::finish() {
   phase_ = phase::writing;

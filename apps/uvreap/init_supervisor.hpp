@@ -31,6 +31,7 @@ class supervisor {
 
   void on_end(const uvreap::child_exit&);
   void on_tick();
+  [[nodiscard]] bool all_told() const;
   void finish();
   void close_if_written();
   void close();

@@ -12,6 +12,8 @@
 #include <fstream>
 #include <string>
 
+#include "proc.hpp"
+
 namespace test {
 namespace {
 
@@ -19,14 +21,6 @@ void must(bool held, const char* what) {
   if (held) return;
   std::perror(what);
   std::abort();
-}
-
-char state_of(pid_t pid) {
-  std::ifstream stat("/proc/" + std::to_string(pid) + "/stat");
-  std::string text;
-  std::getline(stat, text);
-  auto end_of_name = text.rfind(')');  // a name may hold anything, spaces and parentheses too
-  return end_of_name == std::string::npos ? '?' : text[end_of_name + 2];
 }
 
 }  // namespace

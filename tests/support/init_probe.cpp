@@ -8,12 +8,16 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
-#include <fstream>
 #include <iostream>
 #include <set>
 #include <string>
 
+#include "proc.hpp"
+
 namespace {
+
+using test::children_of;
+using test::state_of;
 
 constexpr int no = 1;
 constexpr int bad_use = 99;
@@ -39,22 +43,6 @@ void block_all() {
   sigset_t all;
   sigfillset(&all);
   ::sigprocmask(SIG_SETMASK, &all, nullptr);
-}
-
-char state_of(pid_t pid) {
-  std::ifstream stat("/proc/" + std::to_string(pid) + "/stat");
-  std::string text;
-  std::getline(stat, text);
-  auto name_end = text.rfind(')');
-  return name_end == std::string::npos ? '-' : text[name_end + 2];
-}
-
-std::set<pid_t> children_of(pid_t pid) {
-  std::string number = std::to_string(pid);
-  std::ifstream list("/proc/" + number + "/task/" + number + "/children");
-  std::set<pid_t> found;
-  for (pid_t one = 0; list >> one;) found.insert(one);
-  return found;
 }
 
 template <class Condition>
