@@ -21,9 +21,9 @@ namespace {
 // A loop with a reaper of one thread. Its checks are counted, since doctest's are not for every thread.
 class own_loop {
  public:
-  own_loop() {
+  explicit own_loop(const uvreap::options& options = test::options_of_this_run()) {
     failures += uv_loop_init(&loop) != 0;
-    reaper = std::make_unique<uvreap::reaper>(loop, test::options_of_this_run());
+    reaper = std::make_unique<uvreap::reaper>(loop, options);
     failures += reaper->start() != 0;
   }
   ~own_loop() {
@@ -165,6 +165,49 @@ TEST_CASE("a loop may run on another thread later: the callbacks come there, and
   CHECK(told == 6);
   CHECK(told_on == runner);
   nothing_is_left();
+}
+
+// A ring obeys the thread that made it, or at least its requests end with that one.
+TEST_CASE("the index goes with the loop: children that were armed on one thread are named on another") {
+  if (!test::names_exits()) return;
+  auto only_by_index = test::options_of_this_run();
+  only_by_index.sigchld = uvreap::sigchld_use::never;
+  only_by_index.poll_every = std::chrono::hours(1);
+  for (bool first_thread_ends : {false, true}) {
+    CAPTURE(first_thread_ends);
+    std::unique_ptr<own_loop> own;
+    test::gate gate;
+    std::map<pid_t, int> told;
+    int by_index = 0;
+    auto watch_some = [&] {
+      for (int i = 0; i < 100; ++i) {
+        pid_t pid = test::make_child([&] { return gate.wait(), 5; });
+        auto tell = [&](const child_exit& exit) {
+          ++told[exit.pid];
+          by_index += exit.noticed_by == uvreap::notice::index && exit.status.exit_code() == 5 ? 1 : 0;
+        };
+        own_loop::failures += own->reaper->watch(pid, tell) != 0;
+      }
+    };
+    auto begin = [&] {
+      own = std::make_unique<own_loop>(only_by_index);
+      watch_some();
+      uv_run(&own->loop, UV_RUN_NOWAIT);
+    };
+    first_thread_ends ? std::thread(begin).join() : begin();
+    std::thread([&] {
+      if (!first_thread_ends) uv_run(&own->loop, UV_RUN_NOWAIT);
+      gate.open(50);
+      while (told.size() < 50) uv_run(&own->loop, UV_RUN_ONCE);
+      watch_some();
+      gate.open(150);
+      uv_run(&own->loop, UV_RUN_DEFAULT);
+    }).join();
+    CHECK(told.size() == 200);
+    CHECK(by_index == 200);
+    own.reset();
+    nothing_is_left();
+  }
 }
 
 // The kernel drops a thread's number a little after pthread_join has returned, so this is done many times.

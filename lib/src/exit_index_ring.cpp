@@ -1,25 +1,33 @@
 // The rung that costs no descriptor: an io_uring poll request on a pidfd. A request holds the open file, not
 // the descriptor, so the pidfd is closed as soon as the request is in, and later forks have nothing to copy.
 //
-// What the kernel does with it, each found by trying:
+// The kernel keeps what is ready until it is asked for, and then gives about 20 a call (DEFER_TASKRUN, Linux
+// 6.1): without that the exits of a burst are worked off all at once wherever the loop's thread happens to
+// be, and a pass of it took up to 16 ms. So a ring cannot be polled by its own descriptor, which does not
+// become readable then; it rings a bell, an eventfd, which is what the loop polls.
+//
+// What else the kernel does with it, each found by trying:
 // - A request on a zombie completes at once, so arming late loses nothing.
-// - A request belongs to the thread that submitted it, and is cancelled when that thread ends: it is armed
-// again.
+// - A ring made like this obeys the thread that made it alone, and says EEXIST to others, a forked copy too.
+// Where the loop has moved to another thread, a new ring is made, and all children are armed again.
+// - Before 6.1 a ring serves every thread, but a request is cancelled when the thread that submitted it ends,
+// and a completion interrupts that thread's blocking calls with EINTR although no handler runs.
 // - More completions than the ring holds are kept by the kernel; liburing's batch peek flushes them.
-// - A completion interrupts the submitting thread's blocking calls with EINTR, although no handler runs.
-// - A forked child could use this ring without an error: a forked copy never gets here.
 #include <fcntl.h>
 #include <liburing.h>
 #include <poll.h>
+#include <sys/eventfd.h>
 #include <unistd.h>
 #include <uv.h>
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <cerrno>
 #include <new>
 
 #include "exit_index.hpp"
+#include "owned_descriptor.hpp"
 #include "pid_map.hpp"
 #include "syscalls.hpp"
 
@@ -28,14 +36,13 @@ namespace {
 
 constexpr unsigned submissions = 8;  // one at a time, and each is submitted at once
 constexpr unsigned completions = 1024;
+constexpr unsigned keeps_what_is_ready =
+    IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_TASKRUN_FLAG;
 
 class exit_index_ring final : public exit_index {
  public:
-  exit_index_ring() noexcept {
-    io_uring_params params{};
-    params.flags = IORING_SETUP_CQSIZE;
-    params.cq_entries = completions;
-    setup_error_ = ::io_uring_queue_init_params(submissions, &ring_, &params);
+  exit_index_ring() noexcept : bell_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
+    setup_error_ = bell_ ? set_up(ring_) : uv_translate_sys_error(errno);
   }
 
   ~exit_index_ring() override {
@@ -43,26 +50,28 @@ class exit_index_ring final : public exit_index {
   }
 
   [[nodiscard]] int usable() noexcept {
-    if (setup_error_ != 0) return uv_translate_sys_error(-setup_error_);
+    if (setup_error_ != 0) return setup_error_;
     if (!make_room()) return UV_ENOMEM;
     if (int error = arm(::getpid()); error != 0) return error;
     unsigned refusals = drain();  // of a living process there is no completion, unless it is a refusal
     give_up(::getpid());
     drain();  // the withdrawal's
+    rest();
     return refusals == 0 ? 0 : UV_ENOTSUP;
   }
 
   [[nodiscard]] bool make_room() noexcept override { return armed_.make_room(); }
 
   int arm(pid_t pid) noexcept override {
-    int pidfd = sys::pidfd_open(pid);
-    if (pidfd < 0) return uv_translate_sys_error(errno);
+    owned_descriptor pidfd(sys::pidfd_open(pid));
+    if (!pidfd) return uv_translate_sys_error(errno);
     std::uint32_t generation = ++last_generation_;
-    int error = submit([&](io_uring_sqe* entry) {
-      ::io_uring_prep_poll_add(entry, pidfd, POLLIN);
+    auto poll = [&](io_uring_sqe* entry) {
+      ::io_uring_prep_poll_add(entry, pidfd.get(), POLLIN);
       entry->user_data = tag(pid, generation);
-    });
-    ::close(pidfd);
+    };
+    int error = submit(poll);
+    if (error == UV_EEXIST && (error = move_here()) == 0) error = submit(poll);
     if (error == 0) armed_.add(pid, generation);
     return error;
   }
@@ -87,39 +96,37 @@ class exit_index_ring final : public exit_index {
   }
 
   [[nodiscard]] std::size_t take(std::span<candidate> out) noexcept override {
+    if (rearmed_to_ != all) return rearm(out);
     if (!look_) return 0;
     std::array<io_uring_cqe*, 16> answers{};
-    std::array<pid_t, 16> cancelled{};
-    std::size_t rearm = 0;
-    std::size_t count = 0;
     auto limit = static_cast<unsigned>(std::min(answers.size(), out.size()));
     unsigned got = ::io_uring_peek_batch_cqe(&ring_, answers.data(), limit);
-    look_ = got != 0;
+    std::size_t count = 0;
     for (unsigned i = 0; i < got; ++i) {
       pid_t pid = pid_of(answers[i]->user_data);
       std::uint32_t* generation = armed_.find(pid);
       if (generation == nullptr || tag(pid, *generation) != answers[i]->user_data)
-        continue;  // an older child's
-      armed_.remove(pid);
+        continue;  // an older child's, or that of a request that was made again
       if (answers[i]->res == -ECANCELED) {
-        cancelled[rearm++] = pid;
-      } else {
-        out[count++] = {pid, notice::index};
+        rearmed_to_ = none;  // the thread that armed it has ended, and this is not its only one
+        continue;
       }
+      armed_.remove(pid);
+      out[count++] = {pid, notice::index};
     }
     ::io_uring_cq_advance(&ring_, got);
-    for (std::size_t i = 0; i < rearm; ++i) {
-      // The thread that armed it has ended. If it cannot be armed again, naming it leads it down the ladder.
-      if (!make_room() || arm(cancelled[i]) != 0) out[count++] = {cancelled[i], notice::index};
+    if (!has_news()) {
+      rest();
+    } else if (got == 0 && ::io_uring_get_events(&ring_) == -EEXIST) {
+      (void)move_here();
     }
     return count;
   }
 
-  [[nodiscard]] bool has_more() const noexcept override { return look_; }
-  [[nodiscard]] int descriptor() const noexcept override { return ring_.ring_fd; }
+  [[nodiscard]] bool has_more() const noexcept override { return look_ || rearmed_to_ != all; }
+  [[nodiscard]] int descriptor() const noexcept override { return bell_.get(); }
 
-  // liburing closes what is in ring_: a copy of it, then (or -1, if there is none to be had).
-  void leave_descriptor() noexcept override { ring_.ring_fd = ::fcntl(ring_.ring_fd, F_DUPFD_CLOEXEC, 0); }
+  void leave_descriptor() noexcept override { (void)bell_.release(); }
 
   void describe(statistics& stats) const noexcept override {
     stats.index = index_kind::ring;
@@ -127,13 +134,31 @@ class exit_index_ring final : public exit_index {
   }
 
  private:
-  static constexpr std::uint64_t nobodys = 0;
+  static constexpr std::uint64_t nobodys = 0;  // of no child
+  static constexpr pid_t none = 0;
+  static constexpr pid_t all = -1;
 
   // The generation keeps a completion of an older child from speaking for a younger one with the same number.
   static std::uint64_t tag(pid_t pid, std::uint32_t generation) noexcept {
     return std::uint64_t{generation} << 32 | static_cast<std::uint32_t>(pid);
   }
   static pid_t pid_of(std::uint64_t tag) noexcept { return static_cast<pid_t>(tag & 0xffff'ffff); }
+
+  [[nodiscard]] int set_up(io_uring& ring) noexcept {
+    int error = 0;
+    for (unsigned flags : {keeps_what_is_ready, 0U}) {  // kernels before 6.1 say EINVAL
+      io_uring_params params{};
+      params.flags = IORING_SETUP_CQSIZE | flags;
+      params.cq_entries = completions;
+      error = ::io_uring_queue_init_params(submissions, &ring, &params);
+      if (error != -EINVAL) break;
+    }
+    if (error == 0) {
+      error = ::io_uring_register_eventfd(&ring, bell_.get());
+      if (error != 0) ::io_uring_queue_exit(&ring);
+    }
+    return uv_translate_sys_error(-error);
+  }
 
   template <class Prepare>
   [[nodiscard]] int submit(Prepare prepare) noexcept {
@@ -149,6 +174,45 @@ class exit_index_ring final : public exit_index {
     return result < 0 ? uv_translate_sys_error(-result) : UV_EAGAIN;
   }
 
+  // There are completions, or the kernel would make some if it were asked.
+  [[nodiscard]] bool has_news() const noexcept {
+    if (::io_uring_cq_ready(&ring_) != 0) return true;
+    unsigned flags = std::atomic_ref(*ring_.sq.kflags).load(std::memory_order_acquire);
+    return (flags & (IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW)) != 0;
+  }
+
+  // Until the bell rings, which it has done for what we asked for, too. Silenced first, looked at second.
+  void rest() noexcept {
+    eventfd_t rung = 0;
+    (void)::eventfd_read(bell_.get(), &rung);
+    look_ = has_news();
+  }
+
+  // Another ring, of this thread. What was armed is lost with the old one.
+  [[nodiscard]] int move_here() noexcept {
+    rearmed_to_ = none;
+    (void)::eventfd_write(bell_.get(), 1);  // nobody else may make a pass due
+    io_uring fresh{};
+    if (int error = set_up(fresh); error != 0) return error;
+    ::io_uring_queue_exit(&ring_);
+    ring_ = fresh;
+    return 0;
+  }
+
+  // Arms again, some at a time. Who cannot be armed is named: that leads it down the ladder.
+  [[nodiscard]] std::size_t rearm(std::span<candidate> out) noexcept {
+    std::size_t count = 0;
+    for (std::size_t tried = 0; tried < out.size(); ++tried) {
+      pid_t pid = armed_.first_above(rearmed_to_);
+      rearmed_to_ = pid == 0 ? all : pid;
+      if (pid == 0) break;
+      if (arm(pid) == 0) continue;
+      armed_.remove(pid);
+      out[count++] = {pid, notice::index};
+    }
+    return count;
+  }
+
   unsigned drain() noexcept {
     std::array<io_uring_cqe*, 4> answers{};
     unsigned count = ::io_uring_peek_batch_cqe(&ring_, answers.data(), answers.size());
@@ -156,11 +220,13 @@ class exit_index_ring final : public exit_index {
     return count;
   }
 
+  owned_descriptor bell_;
   io_uring ring_{};
   int setup_error_;
   pid_map<std::uint32_t> armed_;
   std::uint32_t last_generation_ = 0;
   bool look_ = false;
+  pid_t rearmed_to_ = all;  // children up to this number have been armed again
 };
 
 }  // namespace

@@ -43,6 +43,11 @@ class pid_map {
     return found == map_.end() ? nullptr : &found->second;
   }
 
+  [[nodiscard]] pid_t first_above(pid_t pid) const noexcept {  // 0: none
+    auto found = map_.upper_bound(pid);
+    return found == map_.end() ? 0 : found->first;
+  }
+
   [[nodiscard]] std::size_t size() const noexcept { return map_.size(); }
   [[nodiscard]] auto begin() const noexcept { return map_.begin(); }
   [[nodiscard]] auto end() const noexcept { return map_.end(); }
