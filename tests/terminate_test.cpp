@@ -11,6 +11,7 @@
 #include <cerrno>
 #include <vector>
 
+#include "support/loop_handle.hpp"
 #include "support/stage.hpp"
 
 using std::chrono::milliseconds;
@@ -92,7 +93,7 @@ TEST_CASE("a child that ignores SIGTERM is killed when the grace is over, and no
   REQUIRE(stage.reaper.terminate(pid, milliseconds(200)) == 0);
   CHECK(stage.reaper.terminate(pid, milliseconds(1)) == UV_EALREADY);
   stage.run_until([&] { return !book.told.empty(); });
-  CHECK(std::chrono::steady_clock::now() - start >= milliseconds(199));
+  CHECK(std::chrono::steady_clock::now() - start >= milliseconds(200));
   CHECK(book.told[0].status.term_signal() == SIGKILL);
 }
 
@@ -185,6 +186,30 @@ TEST_CASE("a watch with a deadline ends its child and says so; one that ends in 
   REQUIRE(in_time.told.size() == 1);
   CHECK_FALSE(in_time.told[0].timed_out);
   CHECK(in_time.told[0].status.exit_code() == 4);
+}
+
+TEST_CASE("neither a grace nor a deadline is over early, on a loop that is kept awake either") {
+  test::stage stage;
+  auto awake = test::on_idle(stage.loop, [] {});
+  auto time_to_its_end = [&](const std::function<int(pid_t, const uvreap::callback&)>& begin) {
+    shared_page shared;
+    book book;
+    pid_t pid = test::make_child([&] { return ignore_sigterm(shared); });
+    shared.wait_for_ready(1);
+    auto start = std::chrono::steady_clock::now();
+    REQUIRE(begin(pid, book.write()) == 0);
+    stage.run_until([&] { return !book.told.empty(); });
+    return std::chrono::steady_clock::now() - start;
+  };
+  for (int times = 0; times < 20; ++times) {  // at so many places between two milliseconds
+    CHECK(time_to_its_end([&](pid_t pid, const uvreap::callback& tell) {
+            int error = stage.reaper.watch(pid, tell);
+            return error != 0 ? error : stage.reaper.terminate(pid, milliseconds(5));
+          }) >= milliseconds(5));
+    CHECK(time_to_its_end([&](pid_t pid, const uvreap::callback& tell) {
+            return stage.reaper.watch(pid, {.timeout = milliseconds(5), .grace = milliseconds(0)}, tell);
+          }) >= milliseconds(5));
+  }
 }
 
 TEST_CASE("many deadlines of one moment are all met") {

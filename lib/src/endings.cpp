@@ -104,6 +104,13 @@ void endings::leave_to_the_loop() noexcept {
   next_deadline_.leave_to_the_loop();
 }
 
+// From now, not from the loop's last poll; and one more, for the loop's clock counts whole milliseconds,
+// rounded down: without it a loop that is kept awake is there up to one early.
+std::uint64_t endings::in(std::uint64_t ms) noexcept {
+  uv_update_time(loop_);
+  return ms == 0 ? uv_now(loop_) : uv_now(loop_) + ms + 1;
+}
+
 int endings::begin(pid_t pid, std::chrono::milliseconds grace) noexcept try {
   auto [place, is_new] = by_leader_.try_emplace(pid, nullptr);
   if (!is_new) return UV_EALREADY;
@@ -113,8 +120,7 @@ int endings::begin(pid_t pid, std::chrono::milliseconds grace) noexcept try {
     fresh.all = this;
     fresh.self = std::prev(under_way_.end());
     fresh.pid = pid;
-    uv_update_time(loop_);  // the grace counts from now, not from the loop's last poll
-    fresh.kill_at_ms = uv_now(loop_) + static_cast<std::uint64_t>(grace.count());
+    fresh.kill_at_ms = in(static_cast<std::uint64_t>(grace.count()));
     auto init = [this](uv_timer_t* handle) { return uv_timer_init(loop_, handle); };
     error = fresh.timer.open(init, &fresh, farewell_);
     if (error == 0) error = fresh.start();
@@ -184,8 +190,7 @@ bool endings::make_room() noexcept try {
 
 void endings::watched(pid_t pid, watch& its) noexcept {
   if (its.deadline_ms == 0) return;
-  uv_update_time(loop_);
-  its.deadline_ms += uv_now(loop_);
+  its.deadline_ms = in(its.deadline_ms);
   spare_.value() = {its.deadline_ms, pid};
   deadlines_.insert(std::move(spare_));
   await_deadline();
