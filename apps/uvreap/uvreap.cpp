@@ -8,8 +8,8 @@
 namespace {
 
 constexpr const char* usage =
-    "usage: uvreap run [OPTIONS] [--] CMD ARG...    one command, and what it cost\n"
-    "       uvreap run [OPTIONS] -j N FILE          many at once\n"
+    "usage: uvreap run [OPTIONS] -- CMD ARG...      one command, and what it cost\n"
+    "       uvreap run [OPTIONS] [-j N] FILE        many at once\n"
     "       uvreap init [OPTIONS] [--] CMD ARG...   PID 1 of a container\n"
     "       uvreap VERB --help                      all the options of a verb\n";
 

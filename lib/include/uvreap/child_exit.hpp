@@ -1,6 +1,6 @@
 // What a reaper tells: a child that ended, or one that was stopped or continued.
 //
-//     reaper.watch(pid, [](const uvreap::child_exit& exit) {
+//     int error = reaper.watch(pid, [](const uvreap::child_exit& exit) {
 //       if (exit.lost) return;              // somebody else waited for it: there is no status to invent
 //       std::cout << exit << '\n';
 //     });
@@ -17,7 +17,7 @@
 
 namespace uvreap {
 
-// Who said first that the child may have ended.
+// What led the reaper to the child.
 enum class notice {
   sigchld,  // the signal
   index,    // the exit index: the kernel named this very child
@@ -29,7 +29,8 @@ enum class notice {
 struct UVREAP_API captured {
   std::string bytes;
   bool cut_by_limit = false;  // there was more than the limit, or than there was memory for
-  bool cut_by_time = false;   // its end was not seen: somebody held it longer than command::drain
+  bool cut_by_time =
+      false;  // its end was not seen: somebody held it longer than command::drain, or it could not be read
 
   [[nodiscard]] bool complete() const noexcept { return !cut_by_limit && !cut_by_time; }
   friend bool operator==(const captured&, const captured&) noexcept = default;
@@ -40,7 +41,7 @@ struct UVREAP_API child_exit {
   bool lost = false;  // somebody else took the status: status and usage are empty
   bool recovered =
       false;  // taken by somebody else, but the kernel still told it: status is true, usage empty
-  bool timed_out = false;  // it was ended by its deadline
+  bool timed_out = false;  // its deadline came first
   wait_status status{};
   resource_usage usage{};
   notice noticed_by = notice::sigchld;

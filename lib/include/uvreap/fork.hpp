@@ -4,7 +4,7 @@
 //     pid_t pid;
 //     if (int error = uvreap::fork(&pid)) return error;
 //     if (pid == 0) { do_work(); _exit(0); }
-//     reaper.watch(pid, on_exit);
+//     return reaper.watch(pid, on_exit);
 //
 // Needs no reaper. All signals are blocked around the fork, so no handler of the parent's ever runs in the
 // child.

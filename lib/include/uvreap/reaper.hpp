@@ -16,8 +16,9 @@
 // handles; nobody else waits for a watched child (if somebody does, the exit is told as lost). A loop may
 // move to another thread: the reaper follows with the first turn there, or when the old thread has ended.
 //
-// Errors are libuv's: 0 or UV_E*, and a call that failed changed nothing. Every call that returns int answers
-// UV_EINVAL before start() and after close(), and UV_EPERM in a forked copy. How a child ended is never an
+// Errors are libuv's: 0 or UV_E*, and a call that failed changed nothing. Every call that returns int, but
+// start(), close() and after_fork(), answers UV_EINVAL while the reaper does not run, and UV_EPERM in a copy
+// that was forked while it ran; those that take memory may answer UV_ENOMEM. How a child ended is never an
 // error.
 //
 // Callbacks run on the loop's thread, never inside the call that registered them, and may call anything here,
@@ -48,16 +49,18 @@ using callback = std::function<void(const child_exit&)>;
 
 enum class sigchld_use {
   always,       // registered at start
-  when_needed,  // registered when something needs it (stops, children no index names), kept from then on
+  when_needed,  // registered when something needs it (stops, children no index names, any(), SIGCHLD
+                // ignored at start), kept from then on
   never,        // the program's own handler stays; what only SIGCHLD tells waits for the poller
 };
 
 struct UVREAP_API options {
   // watched(): the children it was given. any(): every child and orphan of this process; for PID 1 and
-  // subreapers, one reaper in the process. Others are UV_EINVAL. WARNING: any() takes children that other
-  // code waits for, if that code is slow. On the main thread only other code of that thread is in question,
-  // and it has unclaimed_grace; children of other threads are not seen. On any other thread the grace is all
-  // that protects them. So run it on the main thread, and name what is not to be taken by leave_alone().
+  // subreapers, one reaper in the process. Any other scope is UV_EINVAL. WARNING: any() takes children that
+  // other code waits for, if that code is slow. On the main thread only other code of that thread is in
+  // question, and it has unclaimed_grace; children of other living threads are not seen. On any other thread
+  // the grace is all that protects them. So run it on the main thread, and name what is not to be taken by
+  // leave_alone().
   scope children = scope::watched();
   index_kind index = index_kind::automatic;
   sigchld_use sigchld = sigchld_use::always;
@@ -77,7 +80,7 @@ struct UVREAP_API options {
   callback on_unclaimed{};
 
   // any(): how long an unclaimed zombie is left to a rightful owner; told at the latest 100 ms after that. 0:
-  // none is waited for. Negative: UV_EINVAL.
+  // it is taken at once. Negative: UV_EINVAL.
   std::chrono::milliseconds unclaimed_grace{100};
 };
 
@@ -90,8 +93,8 @@ struct UVREAP_API watch_options {
   std::function<void(const child_change&)> on_change{};
 
   // Ends the child as terminate(pid, grace) does if it has not ended this long after watch(), and marks its
-  // exit timed_out. 0: no deadline. grace: at most 49 days count. Negative: UV_EINVAL. Forgetting the child
-  // forgets its deadline.
+  // exit timed_out. 0: no deadline. grace: a longer one is cut to 49 days. Negative: UV_EINVAL. Forgetting
+  // the child forgets its deadline.
   std::chrono::milliseconds timeout{0};
   std::chrono::milliseconds grace{5000};
 };
@@ -105,19 +108,18 @@ class UVREAP_API reaper {
 
   // UV_EALREADY: it runs. UV_EBUSY: another reaper of this process has any(). UV_EINVAL: options, or
   // sigchld_use::never while SIGCHLD is ignored. UV_ENOTSUP: that index is not to be had. UV_EMFILE,
-  // UV_ENOMEM: try again later. After close() it begins anew.
+  // UV_ENFILE, UV_ENOMEM: try again later. After close() it begins anew.
   [[nodiscard]] int start();
 
   // Releases every watch (the children stay yours, zombies too), drops what is collected and untold, and
-  // closes captured streams. done
-  // runs in a later turn, when libuv has let go of every handle. Closing again, or before start(), is 0 and
-  // calls done too.
+  // closes captured streams. done runs in a later turn, when libuv has let go of every handle. Closing again,
+  // or before start(), is 0 and calls done too. UV_ENOMEM, only with done: not closed.
   int close(std::function<void()> done = {});
 
-  // One callback when the child ends, or in the next turn if it ended long ago. The callback's captures live
-  // until it has returned, or until release(), forget() or close(). UV_EINVAL: pid <= 0. UV_EEXIST: watched,
-  // here or by another reaper of this process. UV_ESRCH: no child of ours. UV_ENOMEM.
-  // A reserved or forgotten child is taken (back) by watch().
+  // One callback when the child ends, or within the next turns if it ended long ago. The callback's captures
+  // live until it has returned, or until release(), forget() or close(). UV_EINVAL: pid <= 0. UV_EEXIST:
+  // watched, here or by another reaper of this process. UV_ESRCH: no child of ours. UV_ENOMEM. A reserved or
+  // forgotten child is taken (back) by watch().
   [[nodiscard]] int watch(pid_t, callback);
   [[nodiscard]] int watch(pid_t, watch_options, callback);
 
@@ -141,45 +143,48 @@ class UVREAP_API reaper {
 
   // Proven ours before the signal goes, so no recycled pid is hit: UV_ESRCH if it is collected, or taken by
   // somebody else (then told as lost), or not watched here. A zombie takes signals in silence. signum 0 only
-  // asks. UV_EINVAL: pid <= 0, or no such signal. Without pidfd_open (seccomp, no descriptor left) the proof
-  // and the signal are two calls by number.
+  // asks. UV_EINVAL: pid <= 0, or no such signal. UV_EPERM: it runs as another user. Without
+  // pidfd_open (seccomp, no descriptor left) the proof and the signal are two calls by number.
   [[nodiscard]] int kill(pid_t, int signum);
 
   // SIGTERM and SIGCONT now, SIGKILL when the grace is over and it has not ended; grace 0: SIGKILL in the
   // next turn. If the child leads a process group, the whole group, survivors of the leader too, and nobody
-  // else. The child's exit is told when it happens. It holds the loop until it is done: the child has ended,
-  // its group is empty (asked every 20 ms), or SIGKILL was sent; release() and close() stop it. UV_EALREADY:
-  // it is under way, as it was. UV_ESRCH, UV_EINVAL: as kill(), and a negative grace. On kernels before 6.9
-  // the leader of a group stays a zombie until the grace is over.
+  // else. The child's exit is told when it happens. It holds the loop until the child has ended and its group
+  // is empty (asked every 20 ms), or SIGKILL was sent; close() stops it, and release() while the child lives.
+  // UV_EALREADY: one is under way, and goes on unchanged. UV_ESRCH, UV_EINVAL: as kill(), and a negative
+  // grace. On kernels before 6.9 a group holds it, and its leader's zombie, for the whole grace.
   [[nodiscard]] int terminate(pid_t, std::chrono::milliseconds grace);
 
   // Reserves, forks (as uvreap::fork does) and watches: an exit right after the fork is not missed. The child
-  // does _exit(child_main() & 0xff); an exception there ends the child by SIGABRT. Errors of fork; then there
-  // is no child, and *out is untouched. *out is set before this returns.
+  // does _exit(child_main() & 0xff); an exception there ends the child by SIGABRT. Errors of fork, and
+  // UV_EINVAL for an empty child_main; then there is no child, and *out is untouched. *out is set before any
+  // callback.
   [[nodiscard]] int fork(pid_t* out, std::function<int()> child_main, callback);
   [[nodiscard]] int fork(pid_t* out, std::function<int()> child_main, watch_options, callback);
 
   // Reserves, spawns (as uvreap::spawn does) and watches: the same for a program. Errors of spawn, the exec's
   // among them; then there is no child, and *out and our ends of the command's pipes are untouched. Streams
   // that the command captures are read on the loop, and the exit is told when they have ended (see
-  // command::drain), with what was in them; until then release() answers UV_EALREADY.
+  // command::drain), with what was in them; from the child's end until then release() answers
+  // UV_EALREADY.
   [[nodiscard]] int spawn(pid_t* out, const command&, callback);
   [[nodiscard]] int spawn(pid_t* out, const command&, watch_options, callback);
 
   // watch(), from any thread, while the reaper exists. The hand-over itself never holds the loop; once taken
-  // it is a watch like others. A pid that cannot be watched is told as lost. Dropped when the reaper is
-  // closed. Throws std::bad_alloc, with nothing handed over.
+  // it is a watch like others. A pid that cannot be watched is told as lost. Dropped while the reaper does
+  // not run. Throws std::bad_alloc, with nothing handed over.
   void post_watch(pid_t, callback);
 
   // To be awaited: the exit as the result of co_await. See awaitable.hpp.
   [[nodiscard]] awaitable exit_of(pid_t, watch_options = {});
 
   // In a forked copy, after uv_loop_fork(loop): starts afresh with the same options, nothing watched, the
-  // parent's callbacks destroyed uncalled. UV_EINVAL: this is no forked copy, or it was never started.
-  // A copy that is not used needs nothing: its destructor leaves the parent's kernel objects alone.
+  // parent's callbacks destroyed uncalled. Errors of start(), and UV_EINVAL: this is no copy of a process
+  // where it ran. A copy that is not used needs nothing: its destructor leaves the parent's kernel objects
+  // alone.
   [[nodiscard]] int after_fork();
 
-  [[nodiscard]] statistics stats() const;  // empty before start() and in a forked copy
+  [[nodiscard]] statistics stats() const;  // empty while it does not run, and in a forked copy
 
  private:
   friend class awaitable;

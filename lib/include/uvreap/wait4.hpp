@@ -11,6 +11,7 @@
 
 #include <sys/types.h>
 #include <sys/wait.h>
+#include <uv.h>
 
 #include "uvreap/export.hpp"
 #include "uvreap/resource_usage.hpp"
@@ -18,9 +19,9 @@
 
 namespace uvreap {
 
-// A selection of children: the first argument of wait4(2), or what a reaper was asked to watch.
 struct wait_result;
 
+// A selection of children: the first argument of wait4(2), or what a reaper was asked to watch.
 class UVREAP_API scope {
  public:
   [[nodiscard]] static constexpr scope any() noexcept { return {kind::any, -1}; }
