@@ -5,9 +5,11 @@
 #include <unistd.h>
 
 #include <optional>
+#include <thread>
 
 #include "support/crowd.hpp"
 #include "support/descriptors_left.hpp"
+#include "support/loop_handle.hpp"
 #include "support/stage.hpp"
 
 using std::chrono::milliseconds;
@@ -159,4 +161,27 @@ TEST_CASE("an index that could not be had at start is had when there are descrip
   children.end();
   children.check_each_told_once();
   if (best != index_kind::peek) CHECK(stage.reaper.stats().heard_by_index > before);
+}
+
+TEST_CASE(
+    "a loop that goes to another thread when no descriptor is left sleeps, and its children climb back") {
+  if (!test::names_exits()) return;
+  test::stage stage(with_a_quick_poller());
+  test::crowd children(stage, 30);
+  int turns = 0;
+  {
+    test::descriptors_left none(0);
+    auto count = test::on_prepare(stage.loop, [&] { ++turns; });
+    bool over = false;
+    auto end = test::after(stage.loop, milliseconds(300), [&] { over = true; });
+    std::thread([&] {
+      children.let_one_go();
+      while (!over) uv_run(&stage.loop, UV_RUN_ONCE);
+    }).join();
+  }
+  CHECK(turns < 1000);  // some for each tick, of which there are fifteen
+  int left = children.size() - children.told();
+  stage.run_until([&] { return stage.reaper.stats().indexed == static_cast<std::uint64_t>(left); });
+  children.end();
+  children.check_each_told_once();
 }

@@ -168,46 +168,118 @@ TEST_CASE("a loop may run on another thread later: the callbacks come there, and
 }
 
 // A ring obeys the thread that made it, or at least its requests end with that one.
+namespace {
+
+// Gated children that nobody but the index names, and what was told of them.
+class named_children {
+ public:
+  explicit named_children(std::unique_ptr<own_loop>& own) : own_(own) {}
+
+  static uvreap::options options() {
+    auto only_by_index = test::options_of_this_run();
+    only_by_index.sigchld = uvreap::sigchld_use::never;
+    only_by_index.poll_every = std::chrono::hours(1);
+    return only_by_index;
+  }
+
+  void watch_some(int count) {
+    for (int i = 0; i < count; ++i) {
+      pids_.push_back(test::make_child([this] { return gate_.wait(), 5; }));
+      auto tell = [this](const child_exit& exit) {
+        told_ += exit.noticed_by == uvreap::notice::index && exit.status.exit_code() == 5 ? 1 : 0;
+      };
+      own_loop::failures += own_->reaper->watch(pids_.back(), tell) != 0;
+    }
+  }
+  void release_some(int count) {
+    for (; count > 0; --count, pids_.pop_back()) {
+      own_loop::failures += own_->reaper->release(pids_.back()) != 0;
+      released_.push_back(pids_.back());
+    }
+  }
+
+  void end(int count) { gate_.open(count); }
+  void wait_for_the_released() {
+    for (pid_t pid : released_) own_loop::failures += ::waitpid(pid, nullptr, 0) != pid;
+  }
+  [[nodiscard]] int told() const { return told_; }
+
+ private:
+  std::unique_ptr<own_loop>& own_;
+  test::gate gate_;
+  std::vector<pid_t> pids_;
+  std::vector<pid_t> released_;
+  std::atomic<int> told_{0};
+};
+
+// Turns until so many are told, or it takes too long.
+void run_until_told(own_loop& own, const named_children& children, int count) {
+  bool too_late = false;
+  auto in_vain = test::after(own.loop, std::chrono::seconds(60), [&] { too_late = true; });
+  while (children.told() < count && !too_late) uv_run(&own.loop, UV_RUN_ONCE);
+}
+
+}  // namespace
+
 TEST_CASE("the index goes with the loop: children that were armed on one thread are named on another") {
   if (!test::names_exits()) return;
-  auto only_by_index = test::options_of_this_run();
-  only_by_index.sigchld = uvreap::sigchld_use::never;
-  only_by_index.poll_every = std::chrono::hours(1);
   for (bool first_thread_ends : {false, true}) {
-    CAPTURE(first_thread_ends);
-    std::unique_ptr<own_loop> own;
-    test::gate gate;
-    std::map<pid_t, int> told;
-    int by_index = 0;
-    auto watch_some = [&] {
-      for (int i = 0; i < 100; ++i) {
-        pid_t pid = test::make_child([&] { return gate.wait(), 5; });
-        auto tell = [&](const child_exit& exit) {
-          ++told[exit.pid];
-          by_index += exit.noticed_by == uvreap::notice::index && exit.status.exit_code() == 5 ? 1 : 0;
-        };
-        own_loop::failures += own->reaper->watch(pid, tell) != 0;
-      }
-    };
-    auto begin = [&] {
-      own = std::make_unique<own_loop>(only_by_index);
-      watch_some();
-      uv_run(&own->loop, UV_RUN_NOWAIT);
-    };
-    first_thread_ends ? std::thread(begin).join() : begin();
-    std::thread([&] {
-      if (!first_thread_ends) uv_run(&own->loop, UV_RUN_NOWAIT);
-      gate.open(50);
-      while (told.size() < 50) uv_run(&own->loop, UV_RUN_ONCE);
-      watch_some();
-      gate.open(150);
-      uv_run(&own->loop, UV_RUN_DEFAULT);
-    }).join();
-    CHECK(told.size() == 200);
-    CHECK(by_index == 200);
-    own.reset();
-    nothing_is_left();
+    for (bool looks_first : {false, true}) {
+      CAPTURE(first_thread_ends);
+      CAPTURE(looks_first);
+      std::unique_ptr<own_loop> own;
+      named_children children(own);
+      auto begin = [&] {
+        own = std::make_unique<own_loop>(named_children::options());
+        children.watch_some(60);
+        uv_run(&own->loop, UV_RUN_NOWAIT);
+      };
+      first_thread_ends ? std::thread(begin).join() : begin();
+      int expected = looks_first ? 80 : 60;
+      std::thread([&] {
+        bool follows = false;  // a callback of the reaper's has run here
+        own->reaper->post_watch(::getppid(), [&](const child_exit&) { follows = true; });
+        while (!follows) uv_run(&own->loop, UV_RUN_NOWAIT);
+        if (looks_first) {
+          children.end(20);
+          run_until_told(*own, children, 20);
+        } else {
+          children.release_some(20);  // more than the ring takes at once
+        }
+        children.watch_some(20);
+        children.end(looks_first ? 60 : 80);
+        run_until_told(*own, children, expected);
+      }).join();
+      CHECK(children.told() == expected);
+      children.wait_for_the_released();
+      CHECK(own->reaper->stats().on_peek == 0);
+      own.reset();
+      nothing_is_left();
+    }
   }
+}
+
+TEST_CASE("a loop that changes its thread with each turn is told by the index, too") {
+  if (!test::names_exits()) return;
+  auto own = std::make_unique<own_loop>(named_children::options());
+  named_children children(own);
+  children.watch_some(100);
+  children.end(100);
+  std::atomic<int> turns{0};
+  auto too_late = std::chrono::steady_clock::now() + std::chrono::seconds(60);
+  auto turn_about = [&](int whose) {
+    for (; children.told() < 100 && std::chrono::steady_clock::now() < too_late; std::this_thread::yield()) {
+      if (turns % 2 != whose) continue;
+      uv_run(&own->loop, UV_RUN_NOWAIT);
+      ++turns;
+    }
+  };
+  std::thread other([&] { turn_about(1); });
+  turn_about(0);
+  other.join();
+  CHECK(children.told() == 100);
+  own.reset();
+  nothing_is_left();
 }
 
 // The kernel drops a thread's number a little after pthread_join has returned, so this is done many times.

@@ -105,10 +105,11 @@ void endings::leave_to_the_loop() noexcept {
 }
 
 // From now, not from the loop's last poll; and one more, for the loop's clock counts whole milliseconds,
-// rounded down: without it a loop that is kept awake is there up to one early.
+// rounded down (and is a coarse one where that has a resolution of one): without it a loop that is kept awake
+// is there up to one early.
 std::uint64_t endings::in(std::uint64_t ms) noexcept {
-  uv_update_time(loop_);
-  return ms == 0 ? uv_now(loop_) : uv_now(loop_) + ms + 1;
+  std::uint64_t now_ms = uv_hrtime() / 1'000'000;
+  return ms == 0 ? now_ms : now_ms + ms + 1;
 }
 
 int endings::begin(pid_t pid, std::chrono::milliseconds grace) noexcept try {

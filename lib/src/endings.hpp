@@ -72,7 +72,7 @@ class endings {
   };
 
   [[nodiscard]] bool is_copy() const noexcept { return registry_.origin() != origin_; }
-  [[nodiscard]] std::uint64_t in(std::uint64_t ms) noexcept;  // by the loop's clock
+  [[nodiscard]] static std::uint64_t in(std::uint64_t ms) noexcept;  // by the loop's clock
   [[nodiscard]] termination* find(pid_t) const noexcept;
   void drop(termination&) noexcept;
   void on_deadline() noexcept;

@@ -44,7 +44,7 @@ class exit_index {
   // SIGCHLD, the poller, or our own descriptor said that somebody may have ended.
   virtual void hear(notice) noexcept = 0;
 
-  // Cost: at most one system call for each pid it may give, and one more.
+  // Cost: at most three system calls for each pid it may give, and a few more.
   [[nodiscard]] virtual std::size_t take(std::span<candidate>) noexcept = 0;
   [[nodiscard]] virtual bool has_more() const noexcept = 0;  // take() would look again
 
