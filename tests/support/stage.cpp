@@ -80,7 +80,9 @@ bool stage::turn_within(const std::function<bool()>& condition, std::chrono::mil
   deadline.data = &late;
   auto expired = [](uv_timer_t* timer) { *static_cast<bool*>(timer->data) = true; };
   uv_update_time(&loop);
-  uv_timer_start(&deadline, expired, static_cast<std::uint64_t>(limit.count()), 0);
+  // Again and again: before libuv 1.45 a turn whose timers have run sleeps until the next one, which may be
+  // minutes away.
+  uv_timer_start(&deadline, expired, static_cast<std::uint64_t>(limit.count()), 10);
   while (!late && !condition()) {
     uv_run(&loop, pumped() ? UV_RUN_NOWAIT : UV_RUN_ONCE);
     if (pumped()) ::usleep(200);
