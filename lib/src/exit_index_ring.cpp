@@ -99,11 +99,13 @@ class exit_index_ring final : public exit_index {
     if (rearmed_to_ != all) return rearm(out);
     if (!look_) return 0;
     if (ask() == -EEXIST) begin_anew();
+    if (!is_open_) return rest(), 0;
     std::array<io_uring_cqe*, 16> answers{};
     std::array<pid_t, 16> cancelled{};
     std::size_t to_rearm = 0;
     std::size_t count = 0;
-    unsigned got = peek(answers, out.size());
+    auto limit = static_cast<unsigned>(std::min(answers.size(), out.size()));
+    unsigned got = ::io_uring_peek_batch_cqe(&ring_, answers.data(), limit);
     for (unsigned i = 0; i < got; ++i) {
       pid_t pid = pid_of(answers[i]->user_data);
       std::uint32_t* generation = armed_.find(pid);
@@ -116,7 +118,7 @@ class exit_index_ring final : public exit_index {
         out[count++] = {pid, notice::index};
       }
     }
-    if (is_open_) ::io_uring_cq_advance(&ring_, got);
+    ::io_uring_cq_advance(&ring_, got);
     for (std::size_t i = 0; i < to_rearm; ++i) count += arm_or_name(cancelled[i], out[count]);
     if (!has_news()) rest();
     return count;
@@ -149,9 +151,10 @@ class exit_index_ring final : public exit_index {
     if (is_open_) return 0;
     int error = set_up(moves_ > 1 ? 0 : keeps_what_is_ready);
     if (error == -EINVAL) error = set_up(0);  // a kernel before 6.1
-    if (error == 0 && (error = ::io_uring_register_eventfd(&ring_, bell_.get())) != 0)
-      ::io_uring_queue_exit(&ring_);
-    is_open_ = error == 0;
+    if (error != 0) return uv_translate_sys_error(-error);
+    is_open_ = true;
+    error = ::io_uring_register_eventfd(&ring_, bell_.get());
+    if (error != 0) close();
     return uv_translate_sys_error(-error);
   }
 
@@ -190,7 +193,7 @@ class exit_index_ring final : public exit_index {
   // has given all (an exit that comes during the call and goes with it), so the flag is cleared first: what
   // came before is given by this call, and what is left or comes later sets it again.
   int ask() noexcept {
-    if (!is_open_ || ::io_uring_cq_ready(&ring_) != 0 || !has_news()) return 0;
+    if (!has_news() || ::io_uring_cq_ready(&ring_) != 0) return 0;
     flags().fetch_and(~IORING_SQ_TASKRUN);
     return ::io_uring_get_events(&ring_);
   }
@@ -202,16 +205,10 @@ class exit_index_ring final : public exit_index {
 
   [[nodiscard]] std::atomic_ref<unsigned> flags() noexcept { return std::atomic_ref(*ring_.sq.kflags); }
 
-  template <std::size_t Size>
-  [[nodiscard]] unsigned peek(std::array<io_uring_cqe*, Size>& answers, std::size_t most) noexcept {
-    if (!is_open_) return 0;
-    return ::io_uring_peek_batch_cqe(&ring_, answers.data(), static_cast<unsigned>(std::min(Size, most)));
-  }
-
   unsigned drain() noexcept {
     (void)ask();
     std::array<io_uring_cqe*, 4> answers{};
-    unsigned count = peek(answers, answers.size());
+    unsigned count = ::io_uring_peek_batch_cqe(&ring_, answers.data(), answers.size());
     ::io_uring_cq_advance(&ring_, count);
     return count;
   }
