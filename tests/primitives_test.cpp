@@ -8,13 +8,12 @@
 
 #include <cerrno>
 #include <climits>
-#include <fstream>
 #include <set>
-#include <string>
 #include <vector>
 
 #include "support/children.hpp"
 #include "support/clean_floor.hpp"
+#include "support/proc.hpp"
 #include "support/truth_page.hpp"
 #include "uvreap/wait4.hpp"
 
@@ -50,14 +49,6 @@ void wait_until_it(int changed, pid_t pid) {
   siginfo_t info{};
   while (::waitid(P_PID, static_cast<id_t>(pid), &info, changed | WNOWAIT) != 0 && errno == EINTR) {
   }
-}
-
-bool sleeps(pid_t pid) {
-  std::ifstream stat("/proc/" + std::to_string(pid) + "/stat");
-  std::string text;
-  std::getline(stat, text);
-  auto end_of_name = text.rfind(')');
-  return end_of_name != std::string::npos && text[end_of_name + 2] == 'S';
 }
 
 }  // namespace
@@ -213,7 +204,7 @@ TEST_CASE("a blocking wait goes on after a signal that was handled meanwhile") {
   pid_t pid = test::make_child([parent] {
     // We are asleep nowhere but in that wait, having one thread.
     for (int signals = 0; signals < 3; ++signals) {
-      while (!sleeps(parent)) ::usleep(100);
+      while (test::state_of(parent) != 'S') ::usleep(100);
       ::kill(parent, SIGUSR1);
       ::usleep(5000);
     }

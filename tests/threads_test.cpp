@@ -64,6 +64,55 @@ int reap_children(own_loop& own, int count) {
   return told;
 }
 
+// Gated children that nobody but the index names, and what was told of them.
+class named_children {
+ public:
+  explicit named_children(std::unique_ptr<own_loop>& own) : own_(own) {}
+
+  static uvreap::options options() {
+    auto only_by_index = test::options_of_this_run();
+    only_by_index.sigchld = uvreap::sigchld_use::never;
+    only_by_index.poll_every = std::chrono::hours(1);
+    return only_by_index;
+  }
+
+  void watch_some(int count) {
+    for (int i = 0; i < count; ++i) {
+      pids_.push_back(test::make_child([this] { return gate_.wait(), 5; }));
+      auto tell = [this](const child_exit& exit) {
+        told_ += exit.noticed_by == uvreap::notice::index && exit.status.exit_code() == 5 ? 1 : 0;
+      };
+      own_loop::failures += own_->reaper->watch(pids_.back(), tell) != 0;
+    }
+  }
+  void release_some(int count) {
+    for (; count > 0; --count, pids_.pop_back()) {
+      own_loop::failures += own_->reaper->release(pids_.back()) != 0;
+      released_.push_back(pids_.back());
+    }
+  }
+
+  void end(int count) { gate_.open(count); }
+  void wait_for_the_released() {
+    for (pid_t pid : released_) own_loop::failures += ::waitpid(pid, nullptr, 0) != pid;
+  }
+  [[nodiscard]] int told() const { return told_; }
+
+ private:
+  std::unique_ptr<own_loop>& own_;
+  test::gate gate_;
+  std::vector<pid_t> pids_;
+  std::vector<pid_t> released_;
+  std::atomic<int> told_{0};
+};
+
+// Turns until so many are told, or it takes too long.
+void run_until_told(own_loop& own, const named_children& children, int count) {
+  bool too_late = false;
+  auto in_vain = test::after(own.loop, std::chrono::seconds(60), [&] { too_late = true; });
+  while (children.told() < count && !too_late) uv_run(&own.loop, UV_RUN_ONCE);
+}
+
 void nothing_is_left() {
   CHECK(own_loop::failures.exchange(0) == 0);
   CHECK(test::children().empty());
@@ -168,59 +217,6 @@ TEST_CASE("a loop may run on another thread later: the callbacks come there, and
 }
 
 // A ring obeys the thread that made it, or at least its requests end with that one.
-namespace {
-
-// Gated children that nobody but the index names, and what was told of them.
-class named_children {
- public:
-  explicit named_children(std::unique_ptr<own_loop>& own) : own_(own) {}
-
-  static uvreap::options options() {
-    auto only_by_index = test::options_of_this_run();
-    only_by_index.sigchld = uvreap::sigchld_use::never;
-    only_by_index.poll_every = std::chrono::hours(1);
-    return only_by_index;
-  }
-
-  void watch_some(int count) {
-    for (int i = 0; i < count; ++i) {
-      pids_.push_back(test::make_child([this] { return gate_.wait(), 5; }));
-      auto tell = [this](const child_exit& exit) {
-        told_ += exit.noticed_by == uvreap::notice::index && exit.status.exit_code() == 5 ? 1 : 0;
-      };
-      own_loop::failures += own_->reaper->watch(pids_.back(), tell) != 0;
-    }
-  }
-  void release_some(int count) {
-    for (; count > 0; --count, pids_.pop_back()) {
-      own_loop::failures += own_->reaper->release(pids_.back()) != 0;
-      released_.push_back(pids_.back());
-    }
-  }
-
-  void end(int count) { gate_.open(count); }
-  void wait_for_the_released() {
-    for (pid_t pid : released_) own_loop::failures += ::waitpid(pid, nullptr, 0) != pid;
-  }
-  [[nodiscard]] int told() const { return told_; }
-
- private:
-  std::unique_ptr<own_loop>& own_;
-  test::gate gate_;
-  std::vector<pid_t> pids_;
-  std::vector<pid_t> released_;
-  std::atomic<int> told_{0};
-};
-
-// Turns until so many are told, or it takes too long.
-void run_until_told(own_loop& own, const named_children& children, int count) {
-  bool too_late = false;
-  auto in_vain = test::after(own.loop, std::chrono::seconds(60), [&] { too_late = true; });
-  while (children.told() < count && !too_late) uv_run(&own.loop, UV_RUN_ONCE);
-}
-
-}  // namespace
-
 TEST_CASE("the index goes with the loop: children that were armed on one thread are named on another") {
   if (!test::names_exits()) return;
   for (bool first_thread_ends : {false, true}) {

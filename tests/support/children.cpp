@@ -9,7 +9,6 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstdlib>
-#include <fstream>
 #include <string>
 
 #include "proc.hpp"
@@ -69,8 +68,7 @@ std::set<pid_t> children() {
   must(tasks != nullptr, "/proc/self/task");
   while (dirent* task = ::readdir(tasks)) {
     if (task->d_name[0] == '.') continue;
-    std::ifstream list("/proc/self/task/" + std::string(task->d_name) + "/children");
-    for (pid_t pid = 0; list >> pid;) found.insert(pid);
+    found.merge(children_of(std::atoi(task->d_name)));
   }
   ::closedir(tasks);
   return found;

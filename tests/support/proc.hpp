@@ -18,9 +18,9 @@ inline char state_of(pid_t pid) {
   return name_end == std::string::npos ? '-' : text[name_end + 2];
 }
 
-// Of its main thread, where orphans come, too; zombies are among them.
-inline std::set<pid_t> children_of(pid_t pid) {
-  std::string number = std::to_string(pid);
+// Of one thread: of a process's main one, where orphans come, too, by its pid. Zombies are among them.
+inline std::set<pid_t> children_of(pid_t thread) {
+  std::string number = std::to_string(thread);
   std::ifstream list("/proc/" + number + "/task/" + number + "/children");
   std::set<pid_t> found;
   for (pid_t child = 0; list >> child;) found.insert(child);
