@@ -126,19 +126,21 @@ void supervisor::on_end(const uvreap::child_exit& exit) {
   phase_ = phase::ending;
   if (!leftovers::send(SIGTERM) && all_told()) return finish();
   (void)leftovers::send(SIGCONT);  // a stopped process does not see SIGTERM
-  uv_update_time(&loop_);
-  grace_over_ms_ = uv_now(&loop_) + static_cast<std::uint64_t>(settings_.grace.count());
+  // By the exact clock: the loop's has whole milliseconds, and in them a grace is over up to one early.
+  grace_over_ns_ =
+      uv_hrtime() + static_cast<std::uint64_t>(std::chrono::nanoseconds(settings_.grace).count());
   auto tick = [](uv_timer_t* timer) { static_cast<supervisor*>(timer->data)->on_tick(); };
   uv_timer_start(&timer_, tick, 1, tick_ms);
 }
 
 void supervisor::on_tick() {
-  bool is_grace_over = uv_now(&loop_) >= grace_over_ms_;
+  std::uint64_t now_ns = uv_hrtime();
+  bool is_grace_over = now_ns >= grace_over_ns_;
   bool is_left = leftovers::send(is_grace_over ? SIGKILL : 0);
   if (!is_left && all_told()) return finish();
   report_.killed_leftovers = report_.killed_leftovers || (is_left && is_grace_over);
   // Not to be killed by us, or asleep in the kernel. (After a PID 1 the kernel ends all that is left.)
-  if (uv_now(&loop_) >= grace_over_ms_ + patience_ms) finish();
+  if (now_ns >= grace_over_ns_ + patience_ms * 1'000'000) finish();
 }
 
 // An orphan is gone from /proc when it is reaped, and told one turn later: close() would drop it in between.

@@ -52,7 +52,7 @@ class supervisor {
   phase phase_ = phase::running;
   pid_t child_ = 0;
   std::uint64_t began_ns_ = 0;
-  std::uint64_t grace_over_ms_ = 0;
+  std::uint64_t grace_over_ns_ = 0;
   int exit_status_ = own_error;
   bool has_stats_;
   report report_;
