@@ -48,7 +48,7 @@ pid_t make_child(const std::function<int()>& body) {
   must(pid >= 0, "fork");
   if (pid == 0) {
     // doctest's handlers, which would report the child's end as a crash of the test, and ours.
-    for (int signum : {SIGCHLD, SIGALRM, SIGTERM, SIGINT, SIGABRT, SIGSEGV, SIGFPE, SIGILL}) {
+    for (int signum : {SIGCHLD, SIGALRM, SIGHUP, SIGTERM, SIGINT, SIGABRT, SIGSEGV, SIGFPE, SIGILL}) {
       ::signal(signum, SIG_DFL);
     }
     ::_exit(body());
