@@ -38,24 +38,28 @@ child_exit exit_of(test::stage& stage, const command& what) {
   return *told;
 }
 
-// A named pipe of the test's own: what a shell waits at until it is let through.
+// A named pipe of the test's own: what a shell waits at until it is let through. It is open all the time, and
+// has no name when it is closed: a shell that comes late would wait for a writer for ever.
 class turnstile {
  public:
-  turnstile() { REQUIRE(::mkfifo(path().c_str(), 0600) == 0); }
+  turnstile() {
+    REQUIRE(::mkfifo(path().c_str(), 0600) == 0);
+    end_ = ::open(path().c_str(), O_RDWR | O_CLOEXEC);
+    REQUIRE(end_ >= 0);
+  }
   [[nodiscard]] std::string path() const { return directory_ / "turnstile"; }
   [[nodiscard]] std::string wait() const { return "read x < " + path(); }
-  void let_through() const {
-    int end = ::open(path().c_str(), O_RDWR | O_CLOEXEC);
-    CHECK(::write(end, "\n", 1) == 1);
-    held_ = end;  // or the byte would be gone with the last that has it open
+  void let_through() const { CHECK(::write(end_, "\n", 1) == 1); }
+  ~turnstile() {
+    ::unlink(path().c_str());
+    ::close(end_);
   }
-  ~turnstile() { ::close(held_); }
   turnstile(const turnstile&) = delete;
   turnstile& operator=(const turnstile&) = delete;
 
  private:
   test::scratch_directory directory_;
-  mutable int held_ = -1;
+  int end_ = -1;
 };
 
 }  // namespace
