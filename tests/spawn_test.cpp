@@ -11,6 +11,7 @@
 
 #include "support/apart.hpp"
 #include "support/commands.hpp"
+#include "support/proc.hpp"
 
 using std::chrono::milliseconds;
 using uvreap::child_exit;
@@ -263,13 +264,7 @@ TEST_CASE("an exit while the loop's thread is held by an exec is not lost") {
   // for.
   pid_t opener = test::make_child([&] {
     gate.open();
-    std::string stat = "/proc/" + std::to_string(first) + "/stat";
-    for (std::string text; text.find(") Z ") == std::string::npos;) {
-      int file = ::open(stat.c_str(), O_RDONLY | O_CLOEXEC);
-      text = test::read_all(file);
-      ::close(file);
-      ::usleep(1000);
-    }
+    while (test::state_of(first) != 'Z') ::usleep(1000);
     return ::open(fifo.c_str(), O_WRONLY) < 0 ? 1 : 0;
   });
   REQUIRE(stage.reaper.watch(opener, tell) == 0);

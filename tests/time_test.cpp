@@ -1,7 +1,6 @@
 // A loop that is late, and a loop that has nothing to do: no storm of ticks after the one, no wake-up in the
 // other.
 #include <doctest/doctest.h>
-#include <unistd.h>
 
 #include <algorithm>
 
@@ -48,15 +47,11 @@ uvreap::options by_the_poller(milliseconds poll_every) {
 // told. The loop waits until it has, or a look on a busy machine would find nothing.
 std::chrono::nanoseconds one_after_another(test::stage& stage, int count) {
   test::crowd children(stage, count);
-  auto end_one = [&] {
-    children.let_one_go();
-    while (test::zombies().empty()) ::usleep(200);
-  };
   children.on_told = [&] {
-    if (!children.complete()) end_one();
+    if (!children.complete()) children.end_one();
   };
   test::stopwatch since;
-  end_one();
+  children.end_one();
   stage.run_until([&] { return children.complete(); });
   return since.elapsed();
 }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <doctest/doctest.h>
+#include <unistd.h>
 
 #include <functional>
 #include <vector>
@@ -30,6 +31,11 @@ class crowd {
   std::function<void()> on_told;
 
   void let_one_go() { gate_.open(); }
+  void end_one() {  // there is one zombie more when it returns, if nobody reaps meanwhile
+    auto ended_before = zombies().size();
+    let_one_go();
+    while (zombies().size() == ended_before) ::usleep(100);
+  }
   void end() {  // they are zombies when it returns
     gate_.open(size());
     for (pid_t pid : pids_) wait_until_ended(pid);
