@@ -116,7 +116,7 @@ class uv_children final : public children {
   uv_loop_t& loop_;
 };
 
-std::unique_ptr<children> make_uv_children(uv_loop_t& loop, uvreap::index_kind, int& error) {
+std::unique_ptr<children> make_uv_children(uv_loop_t& loop, uvreap::backend_kind, int& error) {
   error = 0;
   return std::make_unique<uv_children>(loop);
 }

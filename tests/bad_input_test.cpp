@@ -63,7 +63,7 @@ std::vector<int> answers_of(uvreap::reaper& reaper, pid_t pid, int pidfd) {
       reaper.watch_pidfd(pidfd, not_to_be_told),
       reaper.watch_pidfd(pidfd, {.ref = false}, not_to_be_told),
       reaper.release(pid),
-      reaper.forget(pid),
+      reaper.detach(pid),
       reaper.kill(pid, 0),
       reaper.fork(
           &out, [] { return 0; }, not_to_be_told),
@@ -87,7 +87,7 @@ TEST_CASE("what is no pid is answered with UV_EINVAL") {
     CAPTURE(pid);
     CHECK(stage.reaper.watch(pid, not_to_be_told) == UV_EINVAL);
     CHECK(stage.reaper.release(pid) == UV_EINVAL);
-    CHECK(stage.reaper.forget(pid) == UV_EINVAL);
+    CHECK(stage.reaper.detach(pid) == UV_EINVAL);
     CHECK(stage.reaper.kill(pid, SIGKILL) == UV_EINVAL);
   }
   CHECK(stage.reaper.stats().watched == 0);
@@ -103,7 +103,7 @@ TEST_CASE("a process that is no child of ours is answered with UV_ESRCH, and its
     CAPTURE(pid);
     CHECK(stage.reaper.watch(pid, [token](const child_exit& exit) { not_to_be_told(exit); }) == UV_ESRCH);
     CHECK(stage.reaper.release(pid) == UV_ESRCH);
-    CHECK(stage.reaper.forget(pid) == UV_ESRCH);
+    CHECK(stage.reaper.detach(pid) == UV_ESRCH);
     CHECK(stage.reaper.kill(pid, 0) == UV_ESRCH);
   }
   CHECK(token.use_count() == 1);
@@ -131,7 +131,7 @@ TEST_CASE("a child that is watched is answered with UV_EEXIST, here and by anoth
   CHECK(stage.reaper.watch(pid, uvreap::callback{}) == UV_EEXIST);
   CHECK(other.reaper.watch(pid, not_to_be_told) == UV_EEXIST);
   CHECK(other.reaper.release(pid) == UV_ESRCH);
-  CHECK(other.reaper.forget(pid) == UV_ESRCH);
+  CHECK(other.reaper.detach(pid) == UV_ESRCH);
   CHECK(other.reaper.kill(pid, SIGKILL) == UV_ESRCH);
 
   gate.open();
@@ -148,7 +148,7 @@ TEST_CASE("a child that one reaper released can be watched by another") {
   pid_t pid = test::make_child([&] { return gate.wait(), 4; });
   int told = 0;
   REQUIRE(stage.reaper.watch(pid, not_to_be_told) == 0);
-  REQUIRE(stage.reaper.forget(pid) == 0);
+  REQUIRE(stage.reaper.detach(pid) == 0);
   CHECK(other.reaper.watch(pid, not_to_be_told) == UV_EEXIST);  // forgotten is still reaped by the first
   REQUIRE(stage.reaper.release(pid) == 0);
   REQUIRE(other.reaper.watch(pid, [&](const child_exit&) { ++told; }) == 0);

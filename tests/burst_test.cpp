@@ -65,13 +65,13 @@ TEST_CASE("2, 10, 100 and 1000 exits behind one SIGCHLD are told once each") {
     CAPTURE(size);
     test::stage stage(heard_by_one_notice());
     test::crowd children(stage, size);
-    auto before = stage.reaper.stats().heard_by_sigchld;
+    auto before = stage.reaper.stats().wakeups_by_sigchld;
     {
       test::sigchld_blocked guard;
       children.end();
     }
     children.check_each_told_once();
-    auto heard = stage.reaper.stats().heard_by_sigchld - before;
+    auto heard = stage.reaper.stats().wakeups_by_sigchld - before;
     CHECK(heard == (test::hears_sigchld() ? 1 : 0));  // it really was one
   }
 }
@@ -120,8 +120,8 @@ TEST_CASE(
   auto after = stage.reaper.stats();
   CHECK(children.told() == 0);
   CHECK(after.reaped + after.lost == 0);
-  CHECK(after.heard_by_sigchld - before.heard_by_sigchld > turns);  // the flood did arrive
-  CHECK(after.passes - before.passes <= turns);
+  CHECK(after.wakeups_by_sigchld - before.wakeups_by_sigchld > turns);  // the flood did arrive
+  CHECK(after.sweeps - before.sweeps <= turns);
   CHECK(after.sigchld == uvreap::sigchld_health::healthy);
   children.end();
   children.check_each_told_once();
@@ -146,7 +146,7 @@ TEST_CASE("what a forged SIGCHLD says of a child is not believed") {
   }
   test::stage stage(heard_by_one_notice());
   test::crowd children(stage, 3);
-  auto before = stage.reaper.stats().heard_by_sigchld;
+  auto before = stage.reaper.stats().wakeups_by_sigchld;
   union sigval value {};
   value.sival_int = children.pids()[1];
   REQUIRE(::sigqueue(::getpid(), SIGCHLD, value) == 0);
@@ -155,7 +155,7 @@ TEST_CASE("what a forged SIGCHLD says of a child is not believed") {
   stage.run_for(milliseconds(20));
   forge_exit_of(-1, 99);
   stage.run_for(milliseconds(20));
-  CHECK(stage.reaper.stats().heard_by_sigchld == before + 3);
+  CHECK(stage.reaper.stats().wakeups_by_sigchld == before + 3);
   CHECK(children.told() == 0);
   children.end();
   children.check_each_told_once();

@@ -42,7 +42,7 @@ TEST_CASE("inside its callback a child is nobody's any more") {
   pid_t pid = ended_child(3);
   std::vector<int> answers;
   auto tell = [&](const child_exit& exit) {
-    answers = {stage.reaper.release(exit.pid), stage.reaper.forget(exit.pid), stage.reaper.kill(exit.pid, 0),
+    answers = {stage.reaper.release(exit.pid), stage.reaper.detach(exit.pid), stage.reaper.kill(exit.pid, 0),
                stage.reaper.watch(exit.pid, not_to_be_told)};
   };
   REQUIRE(stage.reaper.watch(pid, tell) == 0);
@@ -62,7 +62,7 @@ TEST_CASE("a callback may release and forget children that live") {
   REQUIRE(stage.reaper.watch(forgotten, not_to_be_told) == 0);
   auto tell = [&](const child_exit&) {
     CHECK(stage.reaper.release(released) == 0);
-    CHECK(stage.reaper.forget(forgotten) == 0);
+    CHECK(stage.reaper.detach(forgotten) == 0);
     told = true;
   };
   REQUIRE(stage.reaper.watch(first, tell) == 0);
@@ -86,7 +86,7 @@ TEST_CASE("a callback may forget those that are told next, but releases them too
       if (++told != 1) return;
       for (pid_t pid : pids) {
         if (pid == exit.pid) continue;
-        int answer = forgets ? stage.reaper.forget(pid) : stage.reaper.release(pid);
+        int answer = forgets ? stage.reaper.detach(pid) : stage.reaper.release(pid);
         CHECK(answer == (forgets ? 0 : UV_EALREADY));
       }
     };

@@ -53,11 +53,11 @@ void let_go(test::stage& stage, going how, at_the_end last) {
       break;
     case going::forgotten:
     case going::change_listener:
-      CHECK(stage.reaper.forget(pid) == 0);
+      CHECK(stage.reaper.detach(pid) == 0);
       break;
     case going::forgotten_when_collected:
       while (stage.reaper.stats().reaped == 0) stage.turn();
-      CHECK(stage.reaper.forget(pid) == 0);
+      CHECK(stage.reaper.detach(pid) == 0);
       break;
     case going::taken_back:
       CHECK(stage.reaper.watch(pid, [](const child_exit&) {}) == 0);
@@ -164,7 +164,7 @@ TEST_CASE("a capture's destructor may watch, forget and release other children")
     at_the_end last([&] {
       auto tell = [&](const child_exit& exit) { told += exit.status.exit_code() == 4 ? 1 : 100; };
       CHECK(stage.reaper.watch(other, [](const child_exit&) {}) == 0);
-      CHECK(stage.reaper.forget(other) == 0);
+      CHECK(stage.reaper.detach(other) == 0);
       CHECK(stage.reaper.release(other) == 0);
       CHECK(stage.reaper.watch(other, tell) == 0);
       gate.open();

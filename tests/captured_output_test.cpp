@@ -10,7 +10,7 @@
 
 #include "support/commands.hpp"
 #include "support/sanitizers.hpp"
-#include "uvreap/fork.hpp"
+#include "uvreap/process.hpp"
 
 using std::chrono::milliseconds;
 using std::chrono::seconds;
@@ -233,7 +233,7 @@ TEST_CASE("a forgotten child can go on writing, and its output is nobody's") {
   command what =
       capturing(turnstile.wait() + "; head -c 500000 /dev/zero && echo whole > " + (here / "proof"));
   REQUIRE(stage.reaper.spawn(&pid, what, never) == 0);
-  REQUIRE(stage.reaper.forget(pid) == 0);
+  REQUIRE(stage.reaper.detach(pid) == 0);
   turnstile.let_through();
   stage.run_until([&] { return stage.reaper.stats().reaped == 1; });
   CHECK(here.contents("proof") == "whole\n");
@@ -243,7 +243,7 @@ TEST_CASE("a forgotten child can go on writing, and its output is nobody's") {
   what.drain = seconds(100);
   REQUIRE(stage.reaper.spawn(&pid, what, never) == 0);
   stage.run_until([&] { return stage.reaper.stats().reaped == 2; });
-  CHECK(stage.reaper.forget(pid) == 0);
+  CHECK(stage.reaper.detach(pid) == 0);
   stage.run_for(milliseconds(50));
 }
 
@@ -255,7 +255,7 @@ TEST_CASE("a forgotten child that is taken back brings what it wrote since, said
   REQUIRE(stage.reaper.spawn(&pid, capturing("echo before; " + turnstile.wait() + "; echo after"),
                              [](const child_exit&) {}) == 0);
   stage.run_for(milliseconds(50));
-  REQUIRE(stage.reaper.forget(pid) == 0);
+  REQUIRE(stage.reaper.detach(pid) == 0);
   REQUIRE(stage.reaper.watch(pid, [&](const child_exit& exit) { told = exit; }) == 0);
   turnstile.let_through();
   stage.run_until([&] { return told.has_value(); });

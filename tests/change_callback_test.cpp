@@ -90,7 +90,7 @@ TEST_CASE("a child forgotten in its change callback is told of no more, and is r
   for (pid_t pid : children.pids) {
     auto forget = [&, pid](const child_change&) {
       ++changes;
-      CHECK(stage.reaper.forget(pid) == 0);
+      CHECK(stage.reaper.detach(pid) == 0);
     };
     REQUIRE(stage.reaper.watch(pid, {.on_change = forget}, never) == 0);
   }
@@ -111,7 +111,7 @@ TEST_CASE("a change that was found and not told yet is dropped when another call
       pid_t other = children.pids[1 - i];
       auto give_up_other = [&, other, by_release](const child_change& change) {
         told.push_back(change.pid);
-        CHECK((by_release ? stage.reaper.release(other) : stage.reaper.forget(other)) == 0);
+        CHECK((by_release ? stage.reaper.release(other) : stage.reaper.detach(other)) == 0);
       };
       REQUIRE(stage.reaper.watch(children.pids[i], {.on_change = give_up_other},
                                  [&](const child_exit& exit) { told.push_back(exit.pid); }) == 0);
@@ -182,7 +182,7 @@ TEST_CASE("a watch that takes a forgotten child back hears of its changes") {
   int ends = 0;
   for (pid_t pid : children.pids) {
     REQUIRE(stage.reaper.watch(pid, never) == 0);
-    REQUIRE(stage.reaper.forget(pid) == 0);
+    REQUIRE(stage.reaper.detach(pid) == 0);
     watch_options options{.on_change = [&](const child_change&) { ++changes; }};
     REQUIRE(stage.reaper.watch(pid, std::move(options), [&](const child_exit&) { ++ends; }) == 0);
   }

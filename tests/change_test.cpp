@@ -66,10 +66,10 @@ TEST_CASE("a stop and a continue are no end, and nobody is told who did not ask"
     stage.run_for(std::chrono::milliseconds(100));
     CHECK(told.words.empty());
     auto after = stage.reaper.stats();
-    // It was heard of, and looked at unless an index would have named the child had it ended.
+    // It was heard of, and looked at unless an backend would have named the child had it ended.
     bool always_heard = test::options_of_this_run().sigchld == uvreap::sigchld_use::always;
-    if (always_heard) CHECK(after.heard_by_sigchld > before.heard_by_sigchld);
-    if (before.indexed == 0) CHECK(after.passes > before.passes);
+    if (always_heard) CHECK(after.wakeups_by_sigchld > before.wakeups_by_sigchld);
+    if (before.on_backend == 0) CHECK(after.sweeps > before.sweeps);
   }
   gate.open();
   stage.run_until([&] { return told.has(1); });
@@ -199,7 +199,7 @@ TEST_CASE("ten thousand stops and continues of a hundred children end nobody") {
   CHECK(quiet.watched == count);
   CHECK(quiet.reaped + quiet.lost == 0);
   stage.run_for(std::chrono::milliseconds(100));
-  CHECK(stage.reaper.stats().passes - quiet.passes < 50);  // a look that spins would make thousands
+  CHECK(stage.reaper.stats().sweeps - quiet.sweeps < 50);  // a look that spins would make thousands
 
   gate.open(count);
   stage.run_until([&] { return std::ranges::all_of(told, [](const diary& of) { return of.ends == 1; }); });

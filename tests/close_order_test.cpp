@@ -14,7 +14,7 @@
 #include "support/apart.hpp"
 #include "support/loop_handle.hpp"
 #include "support/stage.hpp"
-#include "uvreap/fork.hpp"
+#include "uvreap/process.hpp"
 
 using std::chrono::milliseconds;
 using uvreap::child_exit;
@@ -265,7 +265,7 @@ TEST_CASE(
       pid_t child = test::make_child([&] { return gate.wait(), 1; });
       REQUIRE(stage.reaper.watch(child, note) == 0);
       stage.run_for(milliseconds(5));
-      auto passes = stage.reaper.stats().passes;
+      auto passes = stage.reaper.stats().sweeps;
 
       auto reap_in_copy = [&] {
         copy_gate.wait();
@@ -306,7 +306,7 @@ TEST_CASE(
         continue;
       }
       // Our own SIGCHLD for the copy's end is a pass or two.
-      if (!test::poller_alone()) CHECK(stage.reaper.stats().passes - passes <= 3);
+      if (!test::poller_alone()) CHECK(stage.reaper.stats().sweeps - passes <= 3);
       gate.open();
       stage.run_until([&] { return told == 1; });
     }

@@ -13,7 +13,7 @@
 
 #include "support/apart.hpp"
 #include "support/stage.hpp"
-#include "uvreap/fork.hpp"
+#include "uvreap/process.hpp"
 
 using uvreap::child_exit;
 

@@ -47,7 +47,7 @@ TEST_CASE("the demo says a line for each child, and at the end the sum, the long
   CHECK(demo.count("\nchild process done: ") == 3);
   CHECK_MESSAGE(has(demo.output,
                     "^child process done: pid [0-9]+ exited with 0, wall [0-9.]+ ms, CPU [0-9.]+ ms, "
-                    "max RSS [0-9.]+ MiB, noticed by (index|sigchld|poller)$"),
+                    "max RSS [0-9.]+ MiB, noticed by (backend|sigchld|poller)$"),
                 demo.output);
   CHECK_MESSAGE(has(demo.output, "^sum = [0-9]+ turns in [0-9.]+ s, .* [0-9.]+ ms$"), demo.output);
   CHECK(demo.count("reaper: 4 reaped, 0 lost") == 1);

@@ -19,7 +19,7 @@ namespace {
 
 std::uint64_t notices_heard(const uvreap::reaper& reaper) {
   auto stats = reaper.stats();
-  return stats.heard_by_sigchld + stats.heard_by_index;
+  return stats.wakeups_by_sigchld + stats.wakeups_by_backend;
 }
 
 pid_t ended_child(int code) {
@@ -177,8 +177,8 @@ TEST_CASE("children that ended long before they are watched are told without ano
   }
   CHECK(told == 0);  // never inside the call
   stage.run_until([&] { return told == 50; }, milliseconds(2000));
-  if (!test::names_exits()) CHECK(notices_heard(stage.reaper) == before);  // an index names a zombie at once
-  CHECK(stage.reaper.stats().heard_by_poller == 0);
+  if (!test::names_exits()) CHECK(notices_heard(stage.reaper) == before);  // an backend names a zombie at once
+  CHECK(stage.reaper.stats().wakeups_by_poller == 0);
 }
 
 TEST_CASE("a child that ends before the loop ever runs is told in the first run") {

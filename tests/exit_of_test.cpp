@@ -115,7 +115,7 @@ TEST_CASE("a coroutine goes on with UV_ECANCELED when its watch ends without an 
   for (pid_t pid : pids) coroutines.push_back(wait_for(stage.reaper, pid, results));
   REQUIRE(stage.reaper.release(pids[0]) == 0);
   CHECK(results.size() == 1);
-  REQUIRE(stage.reaper.forget(pids[1]) == 0);
+  REQUIRE(stage.reaper.detach(pids[1]) == 0);
   CHECK(results.size() == 2);
   SUBCASE("by close") { REQUIRE(stage.reaper.close() == 0); }
   SUBCASE("by the end of the reaper") { stage.destroy_reaper(); }

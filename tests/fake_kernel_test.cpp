@@ -13,7 +13,7 @@
 #include <vector>
 
 #include "support/children.hpp"
-#include "syscalls.hpp"
+#include "os/syscalls.hpp"
 
 using test::fake_call;
 using test::fake_kernel;

@@ -1,4 +1,4 @@
-// A program that has eight descriptors left, or none: children are watched and told all the same, an index
+// A program that has eight descriptors left, or none: children are watched and told all the same, an backend
 // that cannot be had says so, and children get a place in it once there are descriptors again.
 #include <doctest/doctest.h>
 #include <fcntl.h>
@@ -13,7 +13,7 @@
 #include "support/stage.hpp"
 
 using std::chrono::milliseconds;
-using uvreap::index_kind;
+using uvreap::backend_kind;
 using uvreap::statistics;
 
 namespace {
@@ -23,7 +23,7 @@ constexpr int for_a_gate = 2;  // the test's own, in what it leaves to the libra
 uvreap::options with_a_quick_poller(bool automatic = false) {
   auto options = test::options_of_this_run();
   options.poll_every = milliseconds(20);  // children climb back with its ticks
-  if (automatic) options.index = index_kind::automatic;
+  if (automatic) options.backend = backend_kind::automatic;
   return options;
 }
 
@@ -34,33 +34,33 @@ void close_for_now(test::stage& stage) {
 }
 
 // What a rung needs at start: itself (a ring and its bell, an epoll set), and a pidfd to try it on.
-int to_start(index_kind rung) { return rung == index_kind::ring ? 3 : rung == index_kind::pidfd ? 2 : 0; }
+int to_start(backend_kind rung) { return rung == backend_kind::ring ? 3 : rung == backend_kind::pidfd ? 2 : 0; }
 
 }  // namespace
 
 TEST_CASE("with 8 descriptors left a reaper starts, and tells 50 children truly") {
   test::stage stage(with_a_quick_poller());
-  auto rung = stage.reaper.stats().index;
+  auto rung = stage.reaper.stats().backend;
   close_for_now(stage);
   std::optional<test::descriptors_left> few(8 + for_a_gate);
   REQUIRE(stage.reaper.start() == 0);
-  CHECK(stage.reaper.stats().index == rung);
+  CHECK(stage.reaper.stats().backend == rung);
   {
     test::crowd children(stage, 50);
     auto stats = stage.reaper.stats();
     CHECK(stats.on_ring + stats.on_pidfd + stats.on_peek == 50);
-    if (rung == index_kind::ring) CHECK(stats.on_ring == 50);  // no descriptor stays with a child there
-    if (rung == index_kind::pidfd) {
+    if (rung == backend_kind::ring) CHECK(stats.on_ring == 50);  // no descriptor stays with a child there
+    if (rung == backend_kind::pidfd) {
       CHECK(stats.on_pidfd > 0);
       CHECK(stats.on_pidfd < 8);  // the program has some left
-      CHECK(stats.stepped_down == UV_EMFILE);
+      CHECK(stats.degraded == UV_EMFILE);
     }
     children.end();
     children.check_each_told_once();
   }
   few.reset();
   test::crowd later(stage, 50);
-  if (test::names_exits()) stage.run_until([&] { return stage.reaper.stats().indexed == 50; });
+  if (test::names_exits()) stage.run_until([&] { return stage.reaper.stats().on_backend == 50; });
   later.end();
   later.check_each_told_once();
 }
@@ -71,7 +71,7 @@ TEST_CASE(
   std::optional<test::descriptors_left> none;
   {
     test::crowd before(stage, 1);
-    CHECK(stage.reaper.stats().indexed == (test::names_exits() ? 1 : 0));
+    CHECK(stage.reaper.stats().on_backend == (test::names_exits() ? 1 : 0));
     before.end();
     before.check_each_told_once();
   }
@@ -81,26 +81,26 @@ TEST_CASE(
   test::crowd told_later(stage, 25);
   auto stats = stage.reaper.stats();
   CHECK(stats.watched == 50);
-  CHECK(stats.indexed == 0);
+  CHECK(stats.on_backend == 0);
   CHECK(stats.on_peek == 50);
-  if (test::names_exits()) CHECK(stats.stepped_down == UV_EMFILE);
+  if (test::names_exits()) CHECK(stats.degraded == UV_EMFILE);
   told_meanwhile.end();
   told_meanwhile.check_each_told_once();
   CHECK(told_later.told() == 0);
 
   none.reset();
-  if (test::names_exits()) stage.run_until([&] { return stage.reaper.stats().indexed == 25; });
+  if (test::names_exits()) stage.run_until([&] { return stage.reaper.stats().on_backend == 25; });
   test::crowd watched_later(stage, 25);
-  CHECK(stage.reaper.stats().indexed == (test::names_exits() ? 50 : 0));
+  CHECK(stage.reaper.stats().on_backend == (test::names_exits() ? 50 : 0));
   told_later.end();
   watched_later.end();
   told_later.check_each_told_once();
   watched_later.check_each_told_once();
 }
 
-TEST_CASE("an index that was asked for and cannot be had is start's error, and another start may have it") {
+TEST_CASE("an backend that was asked for and cannot be had is start's error, and another start may have it") {
   test::stage stage(with_a_quick_poller());
-  int needed = to_start(test::options_of_this_run().index);
+  int needed = to_start(test::options_of_this_run().backend);
   for (int left = 0; left <= 8; ++left) {
     CAPTURE(left);
     close_for_now(stage);
@@ -121,9 +121,9 @@ TEST_CASE("an index that was asked for and cannot be had is start's error, and a
   }
 }
 
-TEST_CASE("an index that is left to the reaper steps down where it cannot be had, and says why") {
+TEST_CASE("an backend that is left to the reaper steps down where it cannot be had, and says why") {
   test::stage stage(with_a_quick_poller(true));
-  auto best = stage.reaper.stats().index;
+  auto best = stage.reaper.stats().backend;
   for (int left = 0; left <= 8; ++left) {
     CAPTURE(left);
     close_for_now(stage);
@@ -132,35 +132,35 @@ TEST_CASE("an index that is left to the reaper steps down where it cannot be had
     REQUIRE(stage.reaper.start() == 0);
     takes_some.reset();
     bool enough = left >= to_start(best);
-    bool for_the_next = left >= to_start(index_kind::pidfd);
+    bool for_the_next = left >= to_start(backend_kind::pidfd);
     auto stats = stage.reaper.stats();
-    CHECK(stats.index == (enough ? best : for_the_next ? index_kind::pidfd : index_kind::peek));
-    if (!enough) CHECK(stats.stepped_down == UV_EMFILE);
+    CHECK(stats.backend == (enough ? best : for_the_next ? backend_kind::pidfd : backend_kind::peek));
+    if (!enough) CHECK(stats.degraded == UV_EMFILE);
     test::crowd children(stage, 5);
     children.end();
     children.check_each_told_once();
   }
 }
 
-TEST_CASE("an index that could not be had at start is had when there are descriptors again") {
+TEST_CASE("an backend that could not be had at start is had when there are descriptors again") {
   test::stage stage(with_a_quick_poller(true));
-  auto best = stage.reaper.stats().index;
+  auto best = stage.reaper.stats().backend;
   close_for_now(stage);
   std::optional<test::descriptors_left> few(for_a_gate);
   std::optional<test::gate> takes_some(std::in_place);
   REQUIRE(stage.reaper.start() == 0);
-  CHECK(stage.reaper.stats().index == index_kind::peek);
+  CHECK(stage.reaper.stats().backend == backend_kind::peek);
   takes_some.reset();
   test::crowd children(stage, 5);
   CHECK(stage.reaper.stats().on_peek == 5);
 
   few.reset();
-  stage.run_until([&] { return stage.reaper.stats().index == best; });
-  if (best != index_kind::peek) stage.run_until([&] { return stage.reaper.stats().indexed == 5; });
-  auto before = stage.reaper.stats().heard_by_index;
+  stage.run_until([&] { return stage.reaper.stats().backend == best; });
+  if (best != backend_kind::peek) stage.run_until([&] { return stage.reaper.stats().on_backend == 5; });
+  auto before = stage.reaper.stats().wakeups_by_backend;
   children.end();
   children.check_each_told_once();
-  if (best != index_kind::peek) CHECK(stage.reaper.stats().heard_by_index > before);
+  if (best != backend_kind::peek) CHECK(stage.reaper.stats().wakeups_by_backend > before);
 }
 
 TEST_CASE(
@@ -181,7 +181,7 @@ TEST_CASE(
   }
   CHECK(turns < 1000);  // some for each tick, of which there are fifteen
   int left = children.size() - children.told();
-  stage.run_until([&] { return stage.reaper.stats().indexed == static_cast<std::uint64_t>(left); });
+  stage.run_until([&] { return stage.reaper.stats().on_backend == static_cast<std::uint64_t>(left); });
   children.end();
   children.check_each_told_once();
 }

@@ -18,7 +18,7 @@
 #include "support/children.hpp"
 #include "support/clean_floor.hpp"
 #include "support/truth_page.hpp"
-#include "uvreap/fork.hpp"
+#include "uvreap/process.hpp"
 
 namespace {
 

@@ -14,7 +14,7 @@
 #include "support/apart.hpp"
 #include "support/loop_handle.hpp"
 #include "support/stage.hpp"
-#include "uvreap/fork.hpp"
+#include "uvreap/process.hpp"
 
 using std::chrono::milliseconds;
 using uvreap::child_exit;
@@ -227,14 +227,14 @@ TEST_CASE("a SIGCHLD that is pending at the fork is heard in the parent alone") 
     HOLDS(parent.stage.reaper.after_fork() == 0);
     ::pthread_sigmask(SIG_UNBLOCK, &sigchld, nullptr);
     for (int turns = 0; turns < 5; ++turns) uv_run(&parent.stage.loop, UV_RUN_NOWAIT);
-    HOLDS(parent.stage.reaper.stats().heard_by_sigchld == 0);
+    HOLDS(parent.stage.reaper.stats().wakeups_by_sigchld == 0);
     return static_cast<int>(told.size());
   });
   ::pthread_sigmask(SIG_UNBLOCK, &sigchld, nullptr);
   check(end);
   parent.stage.run_until([&] { return !told.empty(); });
   CHECK(told[0].status.raw() == test::exited_with(6));
-  if (test::hears_sigchld()) CHECK(parent.stage.reaper.stats().heard_by_sigchld != 0);
+  if (test::hears_sigchld()) CHECK(parent.stage.reaper.stats().wakeups_by_sigchld != 0);
   parent.must_be_unharmed();
 }
 

@@ -112,7 +112,7 @@ class horde {
 
 TEST_CASE("20 000 exits behind one blocked SIGCHLD are told once each, truly, when it is let through") {
   auto options = test::options_of_this_run();
-  options.poll_every = milliseconds(0);  // that one signal and the index are all there is
+  options.poll_every = milliseconds(0);  // that one signal and the backend are all there is
   test::stage stage(options);
   horde children(stage, most);
   {
@@ -122,10 +122,10 @@ TEST_CASE("20 000 exits behind one blocked SIGCHLD are told once each, truly, wh
     CHECK(stats.reaped == 0);
     CHECK(stats.watched == most);
     CHECK(stats.on_pidfd <= 1024);
-    if (test::names_exits()) CHECK(stats.indexed > 0);
+    if (test::names_exits()) CHECK(stats.on_backend > 0);
   }
   children.check_each_told_once();
-  CHECK(stage.reaper.stats().heard_by_sigchld == 1);  // it really was one
+  CHECK(stage.reaper.stats().wakeups_by_sigchld == 1);  // it really was one
 }
 
 TEST_CASE("exits behind a SIGCHLD that is never let through are told all the same") {
@@ -135,5 +135,5 @@ TEST_CASE("exits behind a SIGCHLD that is never let through are told all the sam
   if (!children.end_all()) return;
   CHECK(stage.reaper.stats().sigchld == uvreap::sigchld_health::blocked);
   children.check_each_told_once();
-  CHECK(stage.reaper.stats().heard_by_sigchld == 0);
+  CHECK(stage.reaper.stats().wakeups_by_sigchld == 0);
 }

@@ -146,8 +146,8 @@ TEST_CASE("--stats is one object: the child's end, what it used, the orphans, th
   CHECK(stats["killed_leftovers"] == false);
   CHECK(stats["reaper"]["reaped"] == 1 + stats["orphans"]["reaped"].get<int>());
   CHECK(stats["reaper"]["lost"] == 0);
-  std::string index = test::uvreap_init().program.back();
-  CHECK(stats["reaper"]["index"] == index);
+  std::string backend = test::uvreap_init().program.back();
+  CHECK(stats["reaper"]["backend"] == backend);
   CHECK(stats["rusage"]["self"]["max_rss_bytes"] > 0);
   CHECK(stats["rusage"]["children"]["minor_faults"] > 0);
 }
@@ -281,7 +281,7 @@ TEST_CASE("bad arguments are told on stderr, with 255, and nothing is begun") {
       {"--grace", "inf"},
       {"--grace", "5s"},
       {"--grace", ""},
-      {"--index", "best"},
+      {"--backend", "best"},
   };
   for (const words& arguments : bad) {
     CAPTURE(arguments.front());

@@ -132,7 +132,7 @@ TEST_CASE("path tricks lead nowhere, and never to a file") {
   server.ended(server.run({"true"}).json()["id"]);
   for (const char* path :
        {"/etc/passwd", "/../etc/passwd", "/jobs/../../etc/passwd", "/%2e%2e/%2e%2e/etc/passwd",
-        "/jobs/..%2f..%2fetc/passwd", "//etc/passwd", "/page/page.js", "/index.html", "/jobs/", "/jobs/1/",
+        "/jobs/..%2f..%2fetc/passwd", "//etc/passwd", "/page/page.js", "/backend.html", "/jobs/", "/jobs/1/",
         "/jobs/01", "/jobs/-1", "/jobs/+1", "/jobs/1x", "/jobs/18446744073709551617", "/jobs/1%20",
         "/jobs&x=/", "/jobs/%001", "/Jobs"}) {
     CAPTURE(path);
@@ -217,7 +217,7 @@ TEST_CASE("help is no error") {
   test::demo_program server({"--help"});
   CHECK(server.end() == 0);
   for (const char* option :
-       {"--port", "--listen", "--allow", "--allow-any", "--token-file", "--max-jobs", "--grace", "--index"}) {
+       {"--port", "--listen", "--allow", "--allow-any", "--token-file", "--max-jobs", "--grace", "--backend"}) {
     CHECK(server.count(option) >= 1);
   }
   CHECK(server.errors.empty());

@@ -31,7 +31,7 @@ TEST_CASE("kill reaches forgotten and reserved children too") {
   pid_t forgotten = test::make_child([&] { return gate.wait(), 3; });
   pid_t reserved = test::make_child([&] { return gate.wait(), 3; });
   REQUIRE(stage.reaper.watch(forgotten, [](const child_exit&) { FAIL_CHECK("told"); }) == 0);
-  REQUIRE(stage.reaper.forget(forgotten) == 0);
+  REQUIRE(stage.reaper.detach(forgotten) == 0);
   REQUIRE(stage.reaper.watch(reserved, uvreap::callback{}) == 0);
   CHECK(stage.reaper.kill(forgotten, SIGKILL) == 0);
   CHECK(stage.reaper.kill(reserved, SIGKILL) == 0);

@@ -1,4 +1,4 @@
-// leave_alone: a child that is somebody else's to wait for, as long as it is that child.
+// exclude: a child that is somebody else's to wait for, as long as it is that child.
 #include <doctest/doctest.h>
 #include <fcntl.h>
 #include <sys/wait.h>
@@ -45,7 +45,7 @@ TEST_CASE(
       test::gate gate;
       std::vector<pid_t> pids;
       for (int i = 0; i < 20; ++i) pids.push_back(test::make_child([&] { return gate.wait(), 7; }));
-      REQUIRE(stage.reaper.leave_alone(pids[0]) == 0);  // the eldest, so a peek would show it for ever
+      REQUIRE(stage.reaper.exclude(pids[0]) == 0);  // the eldest, so a peek would show it for ever
       gate.open(20);
       for (pid_t pid : pids) test::wait_until_ended(pid);
       test::stopwatch spent;
@@ -62,7 +62,7 @@ TEST_CASE(
   }
 }
 
-TEST_CASE("without leave_alone the same child is taken") {
+TEST_CASE("without exclude the same child is taken") {
   for (milliseconds grace : graces) {
     std::vector<child_exit> told;
     test::stage stage(test::any_options(grace, &told));
@@ -72,39 +72,39 @@ TEST_CASE("without leave_alone the same child is taken") {
   }
 }
 
-TEST_CASE("leave_alone says what is wrong with a number, and changes nothing") {
+TEST_CASE("exclude says what is wrong with a number, and changes nothing") {
   std::vector<child_exit> told;
   test::stage stage(test::any_options(milliseconds(0), &told));
-  for (pid_t pid : {0, -1, INT_MIN}) CHECK(stage.reaper.leave_alone(pid) == UV_EINVAL);
+  for (pid_t pid : {0, -1, INT_MIN}) CHECK(stage.reaper.exclude(pid) == UV_EINVAL);
   for (pid_t pid : {pid_t{1}, ::getpid(), ::getppid(), INT_MAX})
-    CHECK(stage.reaper.leave_alone(pid) == UV_ESRCH);
+    CHECK(stage.reaper.exclude(pid) == UV_ESRCH);
 
   test::gate gate;
   bool ended = false;
   pid_t pid = 0;
   auto wait = [&] { return gate.wait(), 0; };
   REQUIRE(stage.reaper.fork(&pid, wait, [&](const child_exit&) { ended = true; }) == 0);
-  CHECK(stage.reaper.leave_alone(pid) == UV_EEXIST);
+  CHECK(stage.reaper.exclude(pid) == UV_EEXIST);
   gate.open();
   stage.run_until([&] { return ended; });
-  CHECK(stage.reaper.leave_alone(pid) == UV_ESRCH);
+  CHECK(stage.reaper.exclude(pid) == UV_ESRCH);
   CHECK(told.empty());
 }
 
 TEST_CASE("a reaper of watched children has nothing to leave alone") {
   test::stage stage;
   pid_t pid = test::make_child_exiting(0);
-  CHECK(stage.reaper.leave_alone(pid) == UV_EINVAL);
+  CHECK(stage.reaper.exclude(pid) == UV_EINVAL);
   CHECK(::waitpid(pid, nullptr, 0) == pid);
 }
 
-TEST_CASE("leave_alone may come twice, and ends with watch()") {
+TEST_CASE("exclude may come twice, and ends with watch()") {
   for (milliseconds grace : graces) {
     std::vector<child_exit> unclaimed;
     test::stage stage(test::any_options(grace, &unclaimed));
     pid_t pid = test::make_child_exiting(3);
-    CHECK(stage.reaper.leave_alone(pid) == 0);
-    CHECK(stage.reaper.leave_alone(pid) == 0);
+    CHECK(stage.reaper.exclude(pid) == 0);
+    CHECK(stage.reaper.exclude(pid) == 0);
     stage.run_for(grace + milliseconds(100));
     CHECK(unclaimed.empty());
     std::vector<child_exit> told;
@@ -147,7 +147,7 @@ TEST_CASE("a child that is left alone is not taken while no descriptor is left t
       test::stage stage(test::any_options(grace, &told));
       test::gate gate;
       pid_t first = test::make_child([&] { return gate.wait(), 1; });
-      REQUIRE(stage.reaper.leave_alone(first) == 0);
+      REQUIRE(stage.reaper.exclude(first) == 0);
       stage.run_for(milliseconds(20));
       gate.open();
       test::wait_until_ended(first);
@@ -174,7 +174,7 @@ static void number_comes_back(milliseconds grace, bool released_after_the_theft)
   if (released_after_the_theft) {
     REQUIRE(stage.reaper.watch(number, [](const child_exit&) { FAIL("a released child is told"); }) == 0);
   } else {
-    REQUIRE(stage.reaper.leave_alone(number) == 0);
+    REQUIRE(stage.reaper.exclude(number) == 0);
   }
   ::usleep(50'000);  // the kernel counts start times in ticks of 10 ms
   gate.open();
@@ -223,14 +223,14 @@ TEST_CASE("many children that are left alone cost a pass no more than its budget
     std::vector<pid_t> pids;
     for (int i = 0; i < 600; ++i) {
       pids.push_back(test::make_child([&] { return gate.wait(), 0; }));
-      REQUIRE(stage.reaper.leave_alone(pids.back()) == 0);
+      REQUIRE(stage.reaper.exclude(pids.back()) == 0);
     }
     for (int i = 0; i < 5; ++i) {
       test::make_child_exiting(0);
       stage.run_until([&] { return told.size() == static_cast<std::size_t>(i) + 1; });
     }
     // The budget is 0.5 ms; a look at /proc for each of them is several.
-    CHECK(stage.reaper.stats().longest_pass < milliseconds(4));
+    CHECK(stage.reaper.stats().longest_sweep < milliseconds(4));
     gate.open(600);
     for (pid_t pid : pids) CHECK(::waitpid(pid, nullptr, 0) == pid);
   });

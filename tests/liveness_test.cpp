@@ -121,7 +121,7 @@ TEST_CASE("a released and a forgotten child do not hold the loop, and one that i
     auto tell = [](const child_exit&) { FAIL_CHECK("told"); };
     REQUIRE(reaper.watch(child.pid, tell) == 0);
     CHECK(uv_loop_alive(&on.loop) != 0);
-    REQUIRE(reaper.forget(child.pid) == 0);
+    REQUIRE(reaper.detach(child.pid) == 0);
     CHECK(the_run_ends_at_once(on.loop));
     REQUIRE(reaper.watch(child.pid, tell) == 0);
     CHECK(uv_loop_alive(&on.loop) != 0);
@@ -166,7 +166,7 @@ TEST_CASE("a collected child that is forgotten, and a closed reaper, let the loo
     REQUIRE(reaper.watch(pid, [](const child_exit&) { FAIL_CHECK("told"); }) == 0);
     while (reaper.stats().reaped == 0) uv_run(&on.loop, UV_RUN_NOWAIT);
     CHECK(uv_loop_alive(&on.loop) != 0);
-    REQUIRE(reaper.forget(pid) == 0);
+    REQUIRE(reaper.detach(pid) == 0);
     CHECK(the_run_ends_at_once(on.loop));
 
     living_child child;

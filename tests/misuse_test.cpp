@@ -10,7 +10,7 @@
 
 #include "support/apart.hpp"
 #include "support/stage.hpp"
-#include "uvreap/fork.hpp"
+#include "uvreap/process.hpp"
 
 using uvreap::child_exit;
 
@@ -53,7 +53,7 @@ TEST_CASE("a call from a thread that is not the loop's aborts, and says why") {
   const std::function<void(uvreap::reaper&)> calls[] = {
       [](uvreap::reaper& reaper) { (void)reaper.watch(::getppid(), told_of_nothing); },
       [](uvreap::reaper& reaper) { (void)reaper.release(1); },
-      [](uvreap::reaper& reaper) { (void)reaper.forget(1); },
+      [](uvreap::reaper& reaper) { (void)reaper.detach(1); },
       [](uvreap::reaper& reaper) { (void)reaper.kill(1, 0); },
       [](uvreap::reaper& reaper) { (void)reaper.stats(); },
       [](uvreap::reaper& reaper) { (void)reaper.close(); },

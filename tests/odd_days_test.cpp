@@ -19,7 +19,7 @@
 #include "support/own_process.hpp"
 #include "support/sanitizers.hpp"
 #include "support/stage.hpp"
-#include "uvreap/fork.hpp"
+#include "uvreap/process.hpp"
 
 using std::chrono::milliseconds;
 using uvreap::child_exit;

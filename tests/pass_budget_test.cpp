@@ -35,7 +35,7 @@ TEST_CASE("ten thousand exits under one signal: the count cuts each pass, nothin
   }
   CHECK(rig.all_told().size() == storm);
   for (pid_t pid : pids) REQUIRE(rig.told_once(pid).status.raw() == test::word_of(pid));
-  CHECK_FALSE(rig.index.has_more());
+  CHECK_FALSE(rig.backend.has_more());
   CHECK((rig.stats.budget_spent_turns > 0) == (budget < storm));
   CHECK(rig.kernel.waits() <= 4 * storm + 100);  // one look at watch(), one peek and one wait for each
 }
@@ -59,8 +59,8 @@ TEST_CASE("CPU time cuts a pass as the count does") {
   CHECK(most <= 57);  // the clock is read every eighth look
   CHECK(rig.all_told().size() == storm);
   for (pid_t pid : pids) REQUIRE(rig.told(pid).size() == 1);
-  CHECK(rig.stats.longest_pass >= std::chrono::microseconds(500));
-  CHECK(rig.stats.longest_pass <= std::chrono::microseconds(570));
+  CHECK(rig.stats.longest_sweep >= std::chrono::microseconds(500));
+  CHECK(rig.stats.longest_sweep <= std::chrono::microseconds(570));
 }
 
 TEST_CASE("time off the CPU does not cut a pass") {

@@ -168,7 +168,7 @@ TEST_CASE("a zombie that is peeked and that wait4 does not give hides nobody beh
   rig.pass.hear(notice::sigchld);  // again first: this time straight to the round
   rig.settle(20);
   CHECK(rig.kernel.waits() - waits <= 3);
-  CHECK_FALSE(rig.index.has_more());
+  CHECK_FALSE(rig.backend.has_more());
 }
 
 TEST_CASE("a peek that fails is no proof of anything: each of ours is asked") {

@@ -20,7 +20,7 @@ TEST_CASE("a foreign zombie that stays first: ours are all found in one round, a
   CHECK(passes <= 4);
   for (pid_t pid : pids) REQUIRE(rig.told_once(pid).noticed_by == notice::sigchld);
   CHECK(rig.kernel.waits() - waits <= 302);  // a wait for each, and the peek
-  CHECK_FALSE(rig.index.has_more());
+  CHECK_FALSE(rig.backend.has_more());
   CHECK(rig.kernel.is_zombie(foreign));
   CHECK(rig.kernel.foreign_taken() == 0);
 

@@ -82,8 +82,8 @@ TEST_CASE("what the poller finds is missed if no signal comes by the next turn, 
   CHECK_FALSE(rig.pass.unheard());  // it speaks again
   rig.settle();
   CHECK(rig.stats.missed == 1);
-  CHECK(rig.stats.heard_by_poller == 2);
-  CHECK(rig.stats.heard_by_sigchld == 1);
+  CHECK(rig.stats.wakeups_by_poller == 2);
+  CHECK(rig.stats.wakeups_by_sigchld == 1);
 }
 
 TEST_CASE("a signal that came in the same turn as the tick is not missed") {
@@ -111,7 +111,7 @@ TEST_CASE("a signal that came in the same turn as the tick is not missed") {
 TEST_CASE("a forgotten child that only the poller found is missed as well") {
   pass_rig rig;
   pid_t pid = rig.born_watched();
-  REQUIRE(rig.forget(pid) == 0);
+  REQUIRE(rig.detach(pid) == 0);
   rig.end_all({pid});
   rig.pass.hear(notice::poller);
   rig.settle();
@@ -161,10 +161,10 @@ TEST_CASE("callbacks that watch, release and forget others find the lists in ord
     late = rig.kernel.born();
     REQUIRE(rig.watch(late) == 0);
     rig.end_all({late});
-    CHECK(rig.forget(others[0]) == 0);             // collected with us: its telling is dropped
+    CHECK(rig.detach(others[0]) == 0);             // collected with us: its telling is dropped
     CHECK(rig.release(others[1]) == UV_EALREADY);  // and this one's comes
     CHECK(rig.release(others[3]) == 0);            // lives
-    CHECK(rig.forget(first) == UV_ESRCH);          // nobody's any more
+    CHECK(rig.detach(first) == UV_ESRCH);          // nobody's any more
     rig.pass.hear(notice::sigchld);
   }) == 0);
   others = rig.born_watched(4);

@@ -15,7 +15,7 @@ TEST_CASE(
   pass_rig rig;
   pid_t forgotten = rig.born_watched();
   pid_t reserved = rig.kernel.born();
-  REQUIRE(rig.forget(forgotten) == 0);
+  REQUIRE(rig.detach(forgotten) == 0);
   REQUIRE(rig.reserve(reserved) == 0);
   rig.end_all({forgotten, reserved});
   rig.pass.hear(notice::sigchld);
@@ -49,7 +49,7 @@ TEST_CASE("an ended child that is reserved once more stays reserved") {
 TEST_CASE("a forgotten child that is watched again is told") {
   pass_rig rig;
   pid_t pid = rig.born_watched();
-  REQUIRE(rig.forget(pid) == 0);
+  REQUIRE(rig.detach(pid) == 0);
   REQUIRE(rig.watch(pid) == 0);
   CHECK(rig.watch(pid) == UV_EEXIST);
   rig.end_all({pid});
@@ -64,7 +64,7 @@ TEST_CASE("forgetting what is collected drops its telling; releasing it is too l
   rig.end_all(pids);
   rig.pass.hear(notice::poller);
   REQUIRE(rig.pass.run());
-  CHECK(rig.forget(pids[0]) == 0);
+  CHECK(rig.detach(pids[0]) == 0);
   CHECK(rig.release(pids[1]) == UV_EALREADY);
   rig.settle();
   CHECK(rig.told(pids[0]).empty());
@@ -112,7 +112,7 @@ TEST_CASE("who is released, and who has ended, is looked for no more") {
   rig.pass.hear(notice::poller);
   rig.settle();
   uvreap::statistics now;
-  rig.index.describe(now);
+  rig.backend.describe(now);
   CHECK(now.on_peek == 0);
   CHECK_FALSE(rig.pass.needs_sigchld());
 }

@@ -7,8 +7,8 @@
 #include <cerrno>
 #include <memory>
 
-#include "idle_poller.hpp"
-#include "sigchld.hpp"
+#include "wake/poller.hpp"
+#include "wake/sigchld.hpp"
 #include "support/fake_kernel.hpp"
 
 using std::chrono::milliseconds;

@@ -11,7 +11,7 @@
 
 #include "support/sanitizers.hpp"
 #include "support/stage.hpp"
-#include "uvreap/fork.hpp"
+#include "uvreap/process.hpp"
 
 using std::chrono::milliseconds;
 using uvreap::child_exit;

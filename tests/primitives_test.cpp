@@ -15,7 +15,7 @@
 #include "support/clean_floor.hpp"
 #include "support/proc.hpp"
 #include "support/truth_page.hpp"
-#include "uvreap/wait4.hpp"
+#include "uvreap/process.hpp"
 
 using uvreap::scope;
 using uvreap::wait_result;

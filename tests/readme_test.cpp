@@ -35,7 +35,7 @@ std::string output_of(const std::string& program) {
   return text;
 }
 
-// Numbers differ from run to run, and the index from machine to machine; the words before them do not. (Not
+// Numbers differ from run to run, and the backend from machine to machine; the words before them do not. (Not
 // by std::regex: with -fsanitize=address gcc 12 sees uninitialized memory in it.)
 std::string shape(const std::string& text) {
   const std::set<std::string> before_a_number = {"pid",    "(user",    "system", "RSS",

@@ -1,5 +1,5 @@
 // What is true of the whole process: one watch for each pid, and which process this is.
-#include "registry.hpp"
+#include "os/claims.hpp"
 
 #include <doctest/doctest.h>
 #include <sched.h>

@@ -109,14 +109,14 @@ TEST_CASE("a forgotten child is not told, but reaped, and its callback is destro
   pid_t pid = test::make_child([&] { return gate.wait(), 3; });
   REQUIRE(stage.reaper.watch(pid, [token](const child_exit& exit) { not_to_be_told(exit); }) == 0);
   CHECK(token.use_count() == 2);
-  CHECK(stage.reaper.forget(pid) == 0);
+  CHECK(stage.reaper.detach(pid) == 0);
   CHECK(token.use_count() == 1);
-  CHECK(stage.reaper.forget(pid) == 0);  // forgotten it stays
+  CHECK(stage.reaper.detach(pid) == 0);  // forgotten it stays
   CHECK(stage.reaper.stats().watched == 1);
   gate.open();
   stage.run_until([&] { return stage.reaper.stats().reaped == 1; });
   stage.run_for(milliseconds(30));
-  CHECK(stage.reaper.forget(pid) == UV_ESRCH);
+  CHECK(stage.reaper.detach(pid) == UV_ESRCH);
 }
 
 TEST_CASE("a forgotten child is taken back by watch, and told to the new callback alone") {
@@ -125,7 +125,7 @@ TEST_CASE("a forgotten child is taken back by watch, and told to the new callbac
   listener listener;
   pid_t pid = test::make_child([&] { return gate.wait(), 3; });
   REQUIRE(stage.reaper.watch(pid, not_to_be_told) == 0);
-  REQUIRE(stage.reaper.forget(pid) == 0);
+  REQUIRE(stage.reaper.detach(pid) == 0);
   REQUIRE(stage.reaper.watch(pid, listener.callback()) == 0);
   CHECK(stage.reaper.watch(pid, not_to_be_told) == UV_EEXIST);
   gate.open();
@@ -144,8 +144,8 @@ TEST_CASE("to forget a collected child drops its telling, and the others' stay")
   REQUIRE(stage.reaper.watch(other, listener.callback()) == 0);
   while (stage.reaper.stats().reaped != 2) stage.turn();
   REQUIRE(listener.told.empty());
-  CHECK(stage.reaper.forget(pid) == 0);
-  CHECK(stage.reaper.forget(pid) == UV_ESRCH);
+  CHECK(stage.reaper.detach(pid) == 0);
+  CHECK(stage.reaper.detach(pid) == UV_ESRCH);
   stage.run_until([&] { return !listener.told.empty(); });
   CHECK(listener.told[0].pid == other);
   stage.run_for(milliseconds(30));
@@ -206,7 +206,7 @@ TEST_CASE("a reserved child can be released while it lives, and forgotten when i
   REQUIRE(stage.reaper.watch(ended, uvreap::callback{}) == 0);
   turn_until_collected(stage);
   CHECK(stage.reaper.release(ended) == UV_EALREADY);
-  CHECK(stage.reaper.forget(ended) == 0);
+  CHECK(stage.reaper.detach(ended) == 0);
   CHECK(stage.reaper.watch(ended, not_to_be_told) == UV_ESRCH);
   CHECK(stage.reaper.release(living) == 0);
   gate.open();

@@ -25,11 +25,11 @@ constexpr int generations = 1000;
 enum class end {
   told,             // nothing
   collected,        // its telling, while the younger one is watched already
-  released_living,  // the index was told to give it up
-  released_zombie,  // what the index has heard of it and nobody has asked for
+  released_living,  // the backend was told to give it up
+  released_zombie,  // what the backend has heard of it and nobody has asked for
   forgotten,        // nothing, in silence
   reserved,         // nothing, after a second watch
-  stolen,           // what the index has heard of it, and its watch is told as lost
+  stolen,           // what the backend has heard of it, and its watch is told as lost
 };
 constexpr int kinds_of_end = 7;
 
@@ -118,12 +118,12 @@ class lineage {
         REQUIRE(::waitpid(child.pid, nullptr, 0) == child.pid);
         return;
       case end::forgotten:
-        REQUIRE(stage_.reaper.forget(child.pid) == 0);
+        REQUIRE(stage_.reaper.detach(child.pid) == 0);
         child.end();
         stage_.run_until([&] { return stage_.reaper.stats().watched == 0; });
         return;
       case end::reserved:
-        REQUIRE(stage_.reaper.forget(child.pid) == 0);
+        REQUIRE(stage_.reaper.detach(child.pid) == 0);
         REQUIRE(stage_.reaper.watch(child.pid, uvreap::callback{}) == 0);
         child.end();
         stage_.run_until([&] { return stage_.reaper.stats().watched == 0; });
@@ -180,7 +180,7 @@ TEST_CASE("a number that a thousand children have one after another gives none o
       for (int turns = 0; turns < 3; ++turns) stage.turn();
       REQUIRE(child->told.empty());
       CHECK(stage.reaper.stats().watched == 1);
-      CHECK(stage.reaper.stats().indexed == (test::names_exits() ? 1 : 0));  // nor doubts its place
+      CHECK(stage.reaper.stats().on_backend == (test::names_exits() ? 1 : 0));  // nor doubts its place
     }
     children.run(*child, end_of(which));
   }

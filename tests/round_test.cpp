@@ -6,7 +6,7 @@
 #include <map>
 #include <vector>
 
-#include "pid_round.hpp"
+#include "child/pid_round.hpp"
 
 using uvreap::notice;
 using uvreap::pid_round;

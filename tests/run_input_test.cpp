@@ -121,7 +121,7 @@ TEST_CASE("options that are no good are refused") {
   check_refused({"--halt", "soon,fail=0", list}, "fail=N");
   check_refused({"--halt", "never,fail=2", list}, "never, soon or now");
   check_refused({"--sort", "colour", list}, "--sort");
-  check_refused({"--index", "finger", list}, "--index");
+  check_refused({"--backend", "finger", list}, "--backend");
   check_refused({"--nonsense", list}, "--nonsense");
   check_refused({list, "another"}, "another");
   check_refused({"/nothing/of/that/name"}, "cannot read /nothing/of/that/name: no such file or directory");

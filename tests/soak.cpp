@@ -120,11 +120,11 @@ class soak {
   int wrong_ = 0;
 };
 
-uvreap::index_kind index_named(std::string_view name) {
-  for (auto kind : {uvreap::index_kind::ring, uvreap::index_kind::pidfd, uvreap::index_kind::peek}) {
+uvreap::backend_kind index_named(std::string_view name) {
+  for (auto kind : {uvreap::backend_kind::ring, uvreap::backend_kind::pidfd, uvreap::backend_kind::peek}) {
     if (std::ostringstream text; text << kind, text.str() == name) return kind;
   }
-  return uvreap::index_kind::automatic;
+  return uvreap::backend_kind::automatic;
 }
 
 }  // namespace
@@ -132,5 +132,5 @@ uvreap::index_kind index_named(std::string_view name) {
 int main(int argc, char** argv) {
   int children = argc > 1 ? std::atoi(argv[1]) : 0;
   if (children <= 0) return std::cerr << "usage: soak CHILDREN [ring|pidfd|peek]\n", 2;
-  return soak({.index = index_named(argc > 2 ? argv[2] : "")}).run(children);
+  return soak({.backend = index_named(argc > 2 ? argv[2] : "")}).run(children);
 }

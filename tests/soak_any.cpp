@@ -33,7 +33,7 @@
 
 #include "support/proc.hpp"
 #include "uvreap/reaper.hpp"
-#include "uvreap/subreaper.hpp"
+#include "uvreap/process.hpp"
 
 namespace {
 

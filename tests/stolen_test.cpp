@@ -24,7 +24,7 @@ constexpr auto poll_interval = milliseconds(200);
 // status.
 uvreap::options asking_by_number() {
   auto options = test::options_of_this_run();
-  options.index = uvreap::index_kind::peek;
+  options.backend = uvreap::backend_kind::peek;
   options.poll_every = poll_interval;
   return options;
 }
@@ -142,7 +142,7 @@ TEST_CASE("fifty thefts among fifty honest exits are told as what they are") {
 
 TEST_CASE("on the rung of pidfds a theft is told by the kernel, with the true status or as lost") {
   auto options = test::options_of_this_run();
-  options.index = uvreap::index_kind::pidfd;
+  options.backend = uvreap::backend_kind::pidfd;
   options.poll_every = milliseconds(0);
   if (test::pidfds_are_refused()) {
     MESSAGE("SKIP: the kernel gives no pidfd in this mode");
@@ -219,8 +219,8 @@ TEST_CASE("a forgotten child is reaped without a word, and one that was stolen e
   test::stage stage(asking_by_number());
   victim reaped(stage);
   victim stolen(stage);
-  REQUIRE(stage.reaper.forget(reaped.pid) == 0);
-  REQUIRE(stage.reaper.forget(stolen.pid) == 0);
+  REQUIRE(stage.reaper.detach(reaped.pid) == 0);
+  REQUIRE(stage.reaper.detach(stolen.pid) == 0);
   reaped.end();
   (void)stolen.be_stolen();
   stage.run_until([&] { return stage.reaper.stats().watched == 0; });
@@ -251,8 +251,8 @@ TEST_CASE("what is collected and untold cannot be released, and is told; or forg
 
   victim forgotten(stage, 5);
   collect(forgotten);
-  CHECK(stage.reaper.forget(forgotten.pid) == 0);
-  CHECK(stage.reaper.forget(forgotten.pid) == UV_ESRCH);
+  CHECK(stage.reaper.detach(forgotten.pid) == 0);
+  CHECK(stage.reaper.detach(forgotten.pid) == UV_ESRCH);
   stage.run_for(milliseconds(30));
   CHECK(forgotten.told.empty());
 }

@@ -15,7 +15,7 @@
 #include "support/orphans.hpp"
 #include "support/own_process.hpp"
 #include "support/stage.hpp"
-#include "uvreap/subreaper.hpp"
+#include "uvreap/process.hpp"
 
 using std::chrono::milliseconds;
 using test::place;

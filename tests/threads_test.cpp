@@ -64,7 +64,7 @@ int reap_children(own_loop& own, int count) {
   return told;
 }
 
-// Gated children that nobody but the index names, and what was told of them.
+// Gated children that nobody but the backend names, and what was told of them.
 class named_children {
  public:
   explicit named_children(std::unique_ptr<own_loop>& own) : own_(own) {}
@@ -80,7 +80,7 @@ class named_children {
     for (int i = 0; i < count; ++i) {
       pids_.push_back(test::make_child([this] { return gate_.wait(), 5; }));
       auto tell = [this](const child_exit& exit) {
-        told_ += exit.noticed_by == uvreap::notice::index && exit.status.exit_code() == 5 ? 1 : 0;
+        told_ += exit.noticed_by == uvreap::notice::backend && exit.status.exit_code() == 5 ? 1 : 0;
       };
       own_loop::failures += own_->reaper->watch(pids_.back(), tell) != 0;
     }
@@ -217,7 +217,7 @@ TEST_CASE("a loop may run on another thread later: the callbacks come there, and
 }
 
 // A ring obeys the thread that made it, or at least its requests end with that one.
-TEST_CASE("the index goes with the loop: children that were armed on one thread are named on another") {
+TEST_CASE("the backend goes with the loop: children that were armed on one thread are named on another") {
   if (!test::names_exits()) return;
   for (bool first_thread_ends : {false, true}) {
     for (bool looks_first : {false, true}) {
@@ -255,7 +255,7 @@ TEST_CASE("the index goes with the loop: children that were armed on one thread 
   }
 }
 
-TEST_CASE("a loop that changes its thread with each turn is told by the index, too") {
+TEST_CASE("a loop that changes its thread with each turn is told by the backend, too") {
   if (!test::names_exits()) return;
   auto own = std::make_unique<own_loop>(named_children::options());
   named_children children(own);

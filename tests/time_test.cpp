@@ -37,7 +37,7 @@ struct turn_counter {
 // anew.
 uvreap::options by_the_poller(milliseconds poll_every) {
   auto options = test::options_of_this_run();
-  options.index = uvreap::index_kind::peek;
+  options.backend = uvreap::backend_kind::peek;
   options.sigchld = uvreap::sigchld_use::never;
   options.poll_every = poll_every;
   return options;
@@ -72,12 +72,12 @@ TEST_CASE(
     children.end();
     while (time.elapsed() < std::chrono::seconds(1)) uv_sleep(5);
     CHECK(children.told() == 0);
-    ticks_before = stage.reaper.stats().heard_by_poller;
+    ticks_before = stage.reaper.stats().wakeups_by_poller;
     since_held = {};
     held = true;
   });
   stage.run_until([&] { return held && children.complete(); });
-  auto ticks = stage.reaper.stats().heard_by_poller - ticks_before;
+  auto ticks = stage.reaper.stats().wakeups_by_poller - ticks_before;
   // One at once, and from then on one a rest, which is never shorter than 10 ms.
   CHECK(ticks <= 2 + in_ms(since_held.elapsed()) / 10);
   children.check_each_told_once();
@@ -105,12 +105,12 @@ TEST_CASE("a reaper that watches 100 idle children wakes the loop at most once a
   test::stage stage(options);
   test::crowd children(stage, 100);
   stage.run_for(milliseconds(60));
-  auto ticks_before = stage.reaper.stats().heard_by_poller;
+  auto ticks_before = stage.reaper.stats().wakeups_by_poller;
   turn_counter count(stage.loop);
   test::stopwatch since;
   stage.run_for(milliseconds(500));
   auto intervals = in_ms(since.elapsed()) / 50 + 1;
-  auto ticks = stage.reaper.stats().heard_by_poller - ticks_before;
+  auto ticks = stage.reaper.stats().wakeups_by_poller - ticks_before;
   CHECK(ticks <= intervals);
   CHECK(ticks >= 1);  // it does look
   if (!test::pumped()) CHECK(static_cast<std::uint64_t>(count.sleeps) <= intervals + 4);

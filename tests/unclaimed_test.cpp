@@ -154,10 +154,10 @@ TEST_CASE("without /proc a child that is left alone stays left alone") {
       test::stage stage(test::any_options(grace, &told));
       test::gate gate;
       pid_t left = test::make_child([&] { return gate.wait(), 0; });
-      REQUIRE(stage.reaper.leave_alone(left) == 0);
+      REQUIRE(stage.reaper.exclude(left) == 0);
       test::lose_proc();
       pid_t left_without = test::make_child([&] { return gate.wait(), 0; });
-      REQUIRE(stage.reaper.leave_alone(left_without) == 0);
+      REQUIRE(stage.reaper.exclude(left_without) == 0);
       gate.open(2);
       stage.run_for(grace + milliseconds(200));
       CHECK(told.empty());
@@ -180,7 +180,7 @@ TEST_CASE("under the /proc of another pid namespace, whose numbers are others, o
       orphans.make();
       test::gate gate;
       pid_t left = test::make_child([&] { return gate.wait(), 0; });
-      REQUIRE(stage.reaper.leave_alone(left) == 0);
+      REQUIRE(stage.reaper.exclude(left) == 0);
       orphans.let_end();
       stage.run_until([&] { return told.size() == 10; });
       CHECK(stage.reaper.stats().unclaimed_one_by_one);
@@ -207,7 +207,7 @@ TEST_CASE("a resting any() turns the loop once or twice for each rest of the pol
     test::gate gate;
     pid_t living = test::make_child([&] { return gate.wait(), 0; });
     pid_t left = test::make_child_exiting(0);
-    REQUIRE(stage.reaper.leave_alone(left) == 0);  // a zombie that stays must not make it restless
+    REQUIRE(stage.reaper.exclude(left) == 0);  // a zombie that stays must not make it restless
     stage.run_for(milliseconds(300));
     int slept = 0;  // turns that would have slept
     auto counter =

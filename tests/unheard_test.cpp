@@ -209,12 +209,12 @@ TEST_CASE(
     CHECK(children.by_poller() == 10);
     auto stats = stage.reaper.stats();
     CHECK(stats.missed == 10);
-    CHECK(stats.heard_by_sigchld == 0);
+    CHECK(stats.wakeups_by_sigchld == 0);
     CHECK(stats.sigchld == sigchld_health::unheard);
   }
   test::crowd heard_again(stage, 1);
   heard_again.end();
-  stage.run_until([&] { return stage.reaper.stats().heard_by_sigchld > 0; });
+  stage.run_until([&] { return stage.reaper.stats().wakeups_by_sigchld > 0; });
   heard_again.check_each_told_once();
   CHECK(stage.reaper.stats().sigchld == sigchld_health::healthy);
 }
@@ -240,7 +240,7 @@ TEST_CASE("with no poller at all SIGCHLD tells every exit") {
     children.end();
     stage.run_until([&] { return children.complete(); });
   }
-  CHECK(stage.reaper.stats().heard_by_poller == 0);
+  CHECK(stage.reaper.stats().wakeups_by_poller == 0);
   CHECK(stage.reaper.stats().reaped == 100);
   CHECK(stage.reaper.stats().sigchld == sigchld_health::healthy);
 }

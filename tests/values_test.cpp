@@ -12,7 +12,7 @@
 
 #include "support/stage.hpp"
 #include "uvreap/child_exit.hpp"
-#include "uvreap/wait4.hpp"
+#include "uvreap/process.hpp"
 
 using uvreap::child_change;
 using uvreap::child_exit;
@@ -210,8 +210,8 @@ TEST_CASE("an exit is printed in one line, and a lost one claims no status") {
   child_exit exit{.pid = 7, .status = wait_status(test::exited_with(3)), .usage = some_usage()};
   CHECK(printed(exit) == "pid 7 exited with 3 (" + usage_in_words + "; noticed by sigchld)");
   exit.timed_out = true;
-  exit.noticed_by = notice::index;
-  CHECK(printed(exit) == "pid 7 exited with 3, timed out (" + usage_in_words + "; noticed by index)");
+  exit.noticed_by = notice::backend;
+  CHECK(printed(exit) == "pid 7 exited with 3, timed out (" + usage_in_words + "; noticed by backend)");
 
   CHECK(printed(child_exit{.pid = 7, .lost = true, .noticed_by = notice::poller}) ==
         "pid 7 lost: somebody else took its status (noticed by poller)");

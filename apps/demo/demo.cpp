@@ -14,7 +14,7 @@
 #include <memory>
 #include <set>
 #include <thread>
-#include <uvreap/fork.hpp>
+#include <uvreap/process.hpp>
 #include <uvreap/reaper.hpp>
 
 #include "../shared/output.hpp"

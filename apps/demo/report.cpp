@@ -123,14 +123,14 @@ class json_report final : public report {
           {{"watched", reaper.watched},
            {"reaped", reaper.reaped},
            {"lost", reaper.lost},
-           {"passes", reaper.passes},
-           {"longest_pass_us", microseconds_of(reaper.longest_pass)},
+           {"sweeps", reaper.sweeps},
+           {"longest_pass_us", microseconds_of(reaper.longest_sweep)},
            {"budget_spent_turns", reaper.budget_spent_turns},
-           {"heard_by_sigchld", reaper.heard_by_sigchld},
-           {"heard_by_index", reaper.heard_by_index},
-           {"heard_by_poller", reaper.heard_by_poller},
+           {"wakeups_by_sigchld", reaper.wakeups_by_sigchld},
+           {"wakeups_by_backend", reaper.wakeups_by_backend},
+           {"wakeups_by_poller", reaper.wakeups_by_poller},
            {"missed", reaper.missed},
-           {"index", streamed(reaper.index)},
+           {"backend", streamed(reaper.backend)},
            {"sigchld", streamed(reaper.sigchld)}}}});
   }
 

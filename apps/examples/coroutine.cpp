@@ -3,7 +3,7 @@
 
 #include <exception>
 #include <iostream>
-#include <uvreap/fork.hpp>
+#include <uvreap/process.hpp>
 #include <uvreap/reaper.hpp>
 
 namespace {

@@ -9,7 +9,7 @@
 #include <cerrno>
 #include <iostream>
 #include <uvreap/reaper.hpp>
-#include <uvreap/subreaper.hpp>
+#include <uvreap/process.hpp>
 
 namespace {
 

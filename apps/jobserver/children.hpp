@@ -32,5 +32,5 @@ class children {
 };
 
 // Empty: error says why.
-using children_maker = std::unique_ptr<children> (*)(uv_loop_t&, uvreap::index_kind, int& error);
-std::unique_ptr<children> make_reaped_children(uv_loop_t&, uvreap::index_kind, int& error);
+using children_maker = std::unique_ptr<children> (*)(uv_loop_t&, uvreap::backend_kind, int& error);
+std::unique_ptr<children> make_reaped_children(uv_loop_t&, uvreap::backend_kind, int& error);

@@ -75,14 +75,14 @@ void add_reaper(page& page, const uvreap::statistics& stats) {
       .sample(stats.on_peek, label("rung", "peek"));
   page.counter("reaper_reaped_total", stats.reaped, "Children reaped.");
   page.counter("reaper_lost_total", stats.lost, "Children whose status somebody else took.");
-  page.counter("reaper_passes_total", stats.passes, "Passes over the children.");
+  page.counter("reaper_sweeps_total", stats.sweeps, "Sweeps over the children.");
   page.counter("reaper_budget_spent_turns_total", stats.budget_spent_turns,
                "Passes that left work for the loop's next turn.");
-  page.gauge("reaper_longest_pass_seconds", seconds_of(stats.longest_pass), "CPU time of the longest pass.");
+  page.gauge("reaper_longest_pass_seconds", seconds_of(stats.longest_sweep), "CPU time of the longest pass.");
   page.family("reaper_heard_total", "counter", "What said first that a child had ended.")
-      .sample(stats.heard_by_sigchld, label("by", "sigchld"))
-      .sample(stats.heard_by_index, label("by", "index"))
-      .sample(stats.heard_by_poller, label("by", "poller"));
+      .sample(stats.wakeups_by_sigchld, label("by", "sigchld"))
+      .sample(stats.wakeups_by_backend, label("by", "backend"))
+      .sample(stats.wakeups_by_poller, label("by", "poller"));
   page.counter("reaper_missed_total", stats.missed, "Ends that only the poller found.");
   page.gauge("reaper_sigchld_healthy", stats.sigchld == uvreap::sigchld_health::healthy ? 1 : 0,
              "1: SIGCHLD is heard.");

@@ -5,7 +5,7 @@ namespace {
 
 class reaped_children final : public children {
  public:
-  reaped_children(uv_loop_t& loop, uvreap::index_kind index) : reaper_(loop, {.index = index}) {}
+  reaped_children(uv_loop_t& loop, uvreap::backend_kind backend) : reaper_(loop, {.backend = backend}) {}
   int start() { return reaper_.start(); }
 
   int spawn(pid_t* out, int* input_end, const order& order, uvreap::callback told) override {
@@ -31,8 +31,8 @@ class reaped_children final : public children {
 
 }  // namespace
 
-std::unique_ptr<children> make_reaped_children(uv_loop_t& loop, uvreap::index_kind index, int& error) {
-  auto made = std::make_unique<reaped_children>(loop, index);
+std::unique_ptr<children> make_reaped_children(uv_loop_t& loop, uvreap::backend_kind backend, int& error) {
+  auto made = std::make_unique<reaped_children>(loop, backend);
   error = made->start();
   if (error != 0) return nullptr;
   return made;

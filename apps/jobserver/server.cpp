@@ -146,7 +146,7 @@ bool prepare_descriptors(const settings& settings) {
     if (::open("/dev/null", O_RDONLY) < 0) return complain("there is no /dev/null");
   }
   ::signal(SIGPIPE, SIG_IGN);
-  // A job has three pipes, the reaper's index at most 1 024 pidfds, the rest some dozens.
+  // A job has three pipes, the reaper's backend at most 1 024 pidfds, the rest some dozens.
   auto needed =
       static_cast<rlim_t>(settings.max_clients) + 3 * static_cast<rlim_t>(settings.max_jobs) + 1024 + 64;
   rlimit limit{};
@@ -189,7 +189,7 @@ int serve(int argc, char** argv, children_maker make_children) {
   uv_loop_t loop;
   int error = uv_loop_init(&loop);
   if (error != 0) return complain(std::string("cannot make a loop: ") + uv_strerror(error)), 1;
-  std::unique_ptr<children> children = make_children(loop, settings.index, error);
+  std::unique_ptr<children> children = make_children(loop, settings.backend, error);
   if (children == nullptr) return complain(std::string("cannot start the reaper: ") + uv_strerror(error)), 1;
 
   bool has_started = false;

@@ -5,7 +5,7 @@
 #include <CLI/CLI.hpp>
 #include <cmath>
 
-#include "../shared/index_option.hpp"
+#include "../shared/backend_option.hpp"
 
 namespace {
 
@@ -52,7 +52,7 @@ std::optional<int> settings::read(int argc, char** argv) {
   add_limits(app, *this);
   app.add_option("--grace", grace_seconds, "seconds between SIGTERM and SIGKILL")
       ->check(CLI::Range(0.0, 86400.0));
-  add_index_option(app, index);
+  add_backend_option(app, backend);
   try {
     app.parse(argc, argv);
     if (std::isnan(grace_seconds)) throw CLI::ValidationError("--grace", "nan is no number");  // in any range

@@ -22,7 +22,7 @@ struct settings {
   std::size_t keep_memory = std::size_t{64} << 20;  // of all jobs that have ended, together
 
   std::chrono::milliseconds grace{5000};
-  uvreap::index_kind index = uvreap::index_kind::automatic;
+  uvreap::backend_kind backend = uvreap::backend_kind::automatic;
 
   [[nodiscard]] bool is_loopback() const;
 

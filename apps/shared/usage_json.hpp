@@ -2,7 +2,7 @@
 #pragma once
 
 #include <nlohmann/json.hpp>
-#include <uvreap/resource_usage.hpp>
+#include <uvreap/child_exit.hpp>
 
 inline nlohmann::ordered_json usage_json(const uvreap::resource_usage& usage) {
   return {{"user_us", usage.user_time.count()},

@@ -7,7 +7,7 @@
 #include <cerrno>
 #include <cstdio>
 #include <string>
-#include <uvreap/subreaper.hpp>
+#include <uvreap/process.hpp>
 
 #include "init_settings.hpp"
 #include "init_signals.hpp"

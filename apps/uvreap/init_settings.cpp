@@ -13,7 +13,7 @@
 #include <sstream>
 #include <string_view>
 
-#include "../shared/index_option.hpp"
+#include "../shared/backend_option.hpp"
 
 namespace pid1 {
 namespace {
@@ -105,7 +105,7 @@ std::optional<int> settings::read(int argc, char** argv) {
       ->option_text("SECONDS")
       ->check(CLI::Range(0.0, 86400.0).description(""));
   app.add_flag("--stats{-}", stats, "at the end, one JSON object to stderr or the file");
-  add_index_option(app, index);
+  add_backend_option(app, backend);
   try {
     app.parse(argc, argv);
     if (std::isnan(seconds)) throw CLI::ValidationError("--grace", "Value nan is no number");  // in any range

@@ -23,7 +23,7 @@ struct settings {
   std::map<int, int> rewrites;  // from signal to signal; to 0: dropped
   std::chrono::milliseconds grace{5000};
   std::string stats;  // empty: none; "-": stderr; else a file
-  uvreap::index_kind index = uvreap::index_kind::automatic;
+  uvreap::backend_kind backend = uvreap::backend_kind::automatic;
 };
 
 }  // namespace pid1

@@ -30,7 +30,7 @@ supervisor::supervisor(uv_loop_t& loop, const settings& settings, const inherite
       inherited_(inherited),
       // No grace for orphans: nobody else in this process waits for children.
       reaper_(loop, {.children = uvreap::scope::any(),
-                     .index = settings.index,
+                     .backend = settings.backend,
                      .on_unclaimed = [this](const uvreap::child_exit& exit) { on_orphan(exit); },
                      .unclaimed_grace = std::chrono::milliseconds(0)}),
       signals_(loop, [this](int signum) { on_signal(signum); }),

@@ -40,7 +40,7 @@ job_runner::job_runner(uv_loop_t& loop, const run_settings& settings, console& c
       settings_(settings),
       console_(console),
       report_(report),
-      reaper_(loop, {.index = settings.index}),
+      reaper_(loop, {.backend = settings.backend}),
       outputs_(loop, console, settings),
       reader_(settings.list == "-" ? "standard input" : settings.list),
       source_(

@@ -76,7 +76,7 @@ class json_report : public run_report {
          {"wall_us", microseconds_of(totals.wall)},
          {"reaped", totals.reaper.reaped},
          {"lost", totals.reaper.lost},
-         {"index", streamed(totals.reaper.index)}});
+         {"backend", streamed(totals.reaper.backend)}});
   }
 
  private:

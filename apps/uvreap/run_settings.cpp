@@ -8,7 +8,7 @@
 #include <string_view>
 #include <thread>
 
-#include "../shared/index_option.hpp"
+#include "../shared/backend_option.hpp"
 
 namespace {
 
@@ -79,7 +79,7 @@ std::optional<int> run_settings::read(int argc, char** argv) {
   app.add_option("--rows", rows, "of that table")->check(CLI::Range(0, 100'000))->capture_default_str();
   app.add_flag("--json", json, "say everything as JSON, an object a line, on standard output");
   app.add_flag("-q,--quiet", quiet, "say nothing but errors");
-  add_index_option(app, index);
+  add_backend_option(app, backend);
 
   char** dashes =
       std::find_if(argv + 1, argv + argc, [](const char* word) { return std::string_view(word) == "--"; });

@@ -34,5 +34,5 @@ struct run_settings {
   bool quiet = false;
   std::optional<sort_key> sort;
   int rows = 20;
-  uvreap::index_kind index = uvreap::index_kind::automatic;
+  uvreap::backend_kind backend = uvreap::backend_kind::automatic;
 };

@@ -1,4 +1,4 @@
-// uvreap itself: each kind of exit index, with SIGCHLD always and when needed.
+// uvreap itself: each kind of exit backend, with SIGCHLD always and when needed.
 #include <uvreap/reaper.hpp>
 
 #include "build_facts.hpp"
@@ -9,13 +9,13 @@ namespace {
 
 class uvreap_engine : public uv_engine {
  public:
-  uvreap_engine(engine_setting setting, uvreap::index_kind index, uvreap::sigchld_use sigchld)
-      : uv_engine(std::move(setting)), reaper_(loop_, {.index = index, .sigchld = sigchld}) {}
+  uvreap_engine(engine_setting setting, uvreap::backend_kind backend, uvreap::sigchld_use sigchld)
+      : uv_engine(std::move(setting)), reaper_(loop_, {.backend = backend, .sigchld = sigchld}) {}
 
   std::string start() override {
     int error = reaper_.start();
     if (error == 0) return {};
-    return std::string("this index is not to be had here: ") + uv_err_name(error);
+    return std::string("this backend is not to be had here: ") + uv_err_name(error);
   }
 
   void watch(pid_t pid, int slot) override {
@@ -25,8 +25,8 @@ class uvreap_engine : public uv_engine {
   std::vector<own_figure> own_figures() const override {
     auto stats = reaper_.stats();
     return {
-        {"longest_pass", "us", static_cast<double>(stats.longest_pass.count()) / 1000},
-        {"indexed", "children", static_cast<double>(stats.indexed)},
+        {"longest_sweep", "us", static_cast<double>(stats.longest_sweep.count()) / 1000},
+        {"on_backend", "children", static_cast<double>(stats.on_backend)},
         {"lost", "children", static_cast<double>(stats.lost)},
         {"missed", "children", static_cast<double>(stats.missed)},
     };
@@ -40,7 +40,7 @@ class uvreap_engine : public uv_engine {
 class uvreap_spawn : public uvreap_engine {
  public:
   explicit uvreap_spawn(engine_setting setting)
-      : uvreap_engine(std::move(setting), uvreap::index_kind::automatic, uvreap::sigchld_use::always) {}
+      : uvreap_engine(std::move(setting), uvreap::backend_kind::automatic, uvreap::sigchld_use::always) {}
 
   void make(int slot) override {
     pid_t pid = 0;
@@ -51,11 +51,11 @@ class uvreap_spawn : public uvreap_engine {
   [[nodiscard]] bool makes_its_own() const override { return true; }
 };
 
-engine_entry entry(const char* name, uvreap::index_kind index, uvreap::sigchld_use sigchld) {
+engine_entry entry(const char* name, uvreap::backend_kind backend, uvreap::sigchld_use sigchld) {
   bool when_needed = sigchld == uvreap::sigchld_use::when_needed;
   return {.name = std::string(name) + (when_needed ? "-when-needed" : ""),
           .version = std::string("uvreap ") + UVREAP_VERSION + ", " + uv_version(),
-          .make = maker<uvreap_engine>(index, sigchld)};
+          .make = maker<uvreap_engine>(backend, sigchld)};
 }
 
 }  // namespace
@@ -63,9 +63,9 @@ engine_entry entry(const char* name, uvreap::index_kind index, uvreap::sigchld_u
 std::vector<engine_entry> uvreap_entries() {
   std::vector<engine_entry> all;
   for (auto sigchld : {uvreap::sigchld_use::always, uvreap::sigchld_use::when_needed}) {
-    all.push_back(entry("uvreap-ring", uvreap::index_kind::ring, sigchld));
-    all.push_back(entry("uvreap-pidfd", uvreap::index_kind::pidfd, sigchld));
-    all.push_back(entry("uvreap-peek", uvreap::index_kind::peek, sigchld));
+    all.push_back(entry("uvreap-ring", uvreap::backend_kind::ring, sigchld));
+    all.push_back(entry("uvreap-pidfd", uvreap::backend_kind::pidfd, sigchld));
+    all.push_back(entry("uvreap-peek", uvreap::backend_kind::peek, sigchld));
   }
   all.push_back({.name = "uvreap-spawn",
                  .version = std::string("uvreap ") + UVREAP_VERSION + ", " + uv_version(),

@@ -1,4 +1,4 @@
-// A bare wait4(-1) loop: the least that many children at once can cost without an index.
+// A bare wait4(-1) loop: the least that many children at once can cost without an backend.
 #include <sys/wait.h>
 
 #include <algorithm>
@@ -48,7 +48,7 @@ class wait_any_loop : public engine {
     pass_.called();
   }
   [[nodiscard]] std::vector<own_figure> own_figures() const override {
-    return {{"longest_pass", "us", pass_.longest_us()}};
+    return {{"longest_sweep", "us", pass_.longest_us()}};
   }
 
  private:

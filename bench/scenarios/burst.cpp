@@ -48,9 +48,9 @@ scenario burst_scenario() {
                       {"p50", "p50 us"},
                       {"p99", "p99 us"},
                       {"max", "max us"},
-                      {"longest_pass", "longest pass us"}},
+                      {"longest_sweep", "longest pass us"}},
           .base = "wait_any_loop",
-          .ratios = {{"cpu_per_child", "cpu"}, {"wall_per_child", "wall"}, {"longest_pass", "longest"}},
+          .ratios = {{"cpu_per_child", "cpu"}, {"wall_per_child", "wall"}, {"longest_sweep", "longest"}},
           .extra_children = [](int, int) { return 0; },
           .run = run,
           .least_live = 1};

@@ -20,7 +20,7 @@
 #include <functional>
 #include <string>
 
-#include "uvreap/fork.hpp"
+#include "uvreap/process.hpp"
 
 // doctest's checks cannot be used there, since they would report into a copy of the test's own report.
 #define HOLDS(condition)                                                          \

@@ -13,7 +13,7 @@
 #include <vector>
 
 #include "stage.hpp"
-#include "uvreap/spawn.hpp"
+#include "uvreap/process.hpp"
 
 namespace test {
 

@@ -32,7 +32,7 @@ bool is_installed(const std::string& program) {
 }
 
 std::vector<contender> contenders() {
-  // The others do not change with our index.
+  // The others do not change with our backend.
   if (std::getenv("UVREAP_COMPARE") == nullptr) return {uvreap_init()};
   return {uvreap_init(),
           {.name = "tini",
@@ -78,8 +78,8 @@ words probe(const words& what) { return words{from_environment("UVREAP_PROBE")} 
 
 contender uvreap_init() {
   return {.name = "uvreap init",
-          .program = {from_environment("UVREAP_PROGRAM"), "init", "--index",
-                      from_environment("UVREAP_TEST_INDEX")},
+          .program = {from_environment("UVREAP_PROGRAM"), "init", "--backend",
+                      from_environment("UVREAP_TEST_BACKEND")},
           .to_group = words{"-g"},
           .to_child = words{},
           .as_subreaper = words{"-s"},

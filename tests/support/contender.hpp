@@ -38,7 +38,7 @@ struct contender {
 
 words probe(const words&);  // support/init_probe.cpp
 bool no_pid_1();            // this machine gives none; says so
-contender uvreap_init();    // with this run's index
+contender uvreap_init();    // with this run's backend
 
 // Asserts, for each program that is installed, whether the case holds, and that README says so.
 void compare(const std::string& what, const std::set<std::string>& has,

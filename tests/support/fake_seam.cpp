@@ -3,7 +3,7 @@
 #include <cerrno>
 
 #include "fake_kernel.hpp"
-#include "syscalls.hpp"
+#include "os/syscalls.hpp"
 
 namespace uvreap::real_sys {
 

@@ -135,8 +135,8 @@ class job_server {
   }
 
   static std::vector<std::string> with_index(std::vector<std::string> arguments) {
-    if (const char* kind = std::getenv("UVREAP_TEST_INDEX"))
-      arguments.insert(arguments.end(), {"--index", kind});
+    if (const char* kind = std::getenv("UVREAP_TEST_BACKEND"))
+      arguments.insert(arguments.end(), {"--backend", kind});
     arguments.insert(arguments.end(), {"--port", "0"});
     return arguments;
   }

@@ -15,7 +15,7 @@
 #include <string>
 
 #include "children.hpp"
-#include "uvreap/subreaper.hpp"
+#include "uvreap/process.hpp"
 
 namespace test {
 namespace {

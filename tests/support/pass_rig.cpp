@@ -5,7 +5,7 @@
 
 #include <utility>
 
-#include "proof.hpp"
+#include "os/proof.hpp"
 
 namespace test {
 
@@ -18,7 +18,7 @@ using uvreap::watch_table;
 pass_rig::pass_rig(uvreap::options chosen)
     : options(std::move(chosen)),
       all(*uvreap::registry::of_this_process()),
-      pass(all, index, table, ready, options, stats) {}
+      pass(all, backend, table, ready, options, stats) {}
 
 pass_rig::~pass_rig() {
   for (const auto& [pid, watched] : table) all.drop(pid);
@@ -81,9 +81,9 @@ int pass_rig::release(pid_t pid) {
   return 0;
 }
 
-int pass_rig::forget(pid_t pid) {
+int pass_rig::detach(pid_t pid) {
   uvreap::watch* there = table.find(pid);
-  if (there == nullptr) return ready.forget(pid) ? 0 : UV_ESRCH;
+  if (there == nullptr) return ready.detach(pid) ? 0 : UV_ESRCH;
   there->mute();
   uvreap::watch forgotten;
   forgotten.forgotten = true;

@@ -14,12 +14,12 @@
 #include <memory>
 #include <vector>
 
-#include "exit_index_peek.hpp"
+#include "backends/peek.hpp"
 #include "fake_kernel.hpp"
-#include "pass.hpp"
-#include "ready_list.hpp"
-#include "registry.hpp"
-#include "watch_table.hpp"
+#include "reaper/sweep.hpp"
+#include "child/ready_list.hpp"
+#include "os/claims.hpp"
+#include "child/watch_table.hpp"
 
 namespace test {
 
@@ -42,7 +42,7 @@ class pass_rig {
   int reserve(pid_t);                  // a watch with an empty callback
   int watch_as(pid_t, uvreap::watch);  // with nothing noted
   int release(pid_t);
-  int forget(pid_t);
+  int detach(pid_t);
 
   pid_t born_watched();
   std::vector<pid_t> born_watched(int count);
@@ -60,7 +60,7 @@ class pass_rig {
   uvreap::options options;
   uvreap::statistics stats;
   uvreap::registry& all;
-  uvreap::exit_index_peek index;
+  uvreap::exit_index_peek backend;
   uvreap::watch_table table;
   uvreap::ready_list ready;
   uvreap::pass pass;

@@ -19,4 +19,4 @@
 #include <cstring>
 
 #define sys real_sys
-#include "syscalls.cpp"  // NOLINT(bugprone-suspicious-include)
+#include "os/syscalls.cpp"  // NOLINT(bugprone-suspicious-include)

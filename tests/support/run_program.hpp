@@ -1,4 +1,4 @@
-// uvreap run, from outside, in the index kind of this mode; and lists for it.
+// uvreap run, from outside, in the backend kind of this mode; and lists for it.
 #pragma once
 
 #include <cstdlib>
@@ -29,8 +29,8 @@ class run_program : public demo_program {
 
  private:
   static std::vector<std::string> in_this_mode(std::vector<std::string> arguments) {
-    const char* index = std::getenv("UVREAP_TEST_INDEX");
-    std::vector<std::string> all{"run", "--index", index != nullptr ? index : "automatic"};
+    const char* backend = std::getenv("UVREAP_TEST_BACKEND");
+    std::vector<std::string> all{"run", "--backend", backend != nullptr ? backend : "automatic"};
     all.insert(all.end(), arguments.begin(), arguments.end());
     return all;
   }

@@ -248,7 +248,7 @@ void schedule::forget_somebody() {
   });
   if (younger) return;
   bool in_the_table = rig_.table.find(one->pid) != nullptr;
-  must(rig_.forget(one->pid) == 0, "it cannot be forgotten", one->pid);
+  must(rig_.detach(one->pid) == 0, "it cannot be forgotten", one->pid);
   ++counts_.forgotten;
   one->held->now = in_the_table ? note::forgotten : note::over;
   one->held->changes.clear();

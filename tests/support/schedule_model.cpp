@@ -96,7 +96,7 @@ void schedule::settle() {
     work_left = rig_.pass.run();
   }
   must(!work_left, "no end of passes");
-  must(!rig_.index.has_more(), "the index is not done, and the pass is");
+  must(!rig_.backend.has_more(), "the backend is not done, and the pass is");
 }
 
 // After a notice, and passes until one leaves nothing: who can be found by it has been told.

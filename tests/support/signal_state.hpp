@@ -14,7 +14,7 @@ namespace test {
 inline uvreap::options heard_by_signal(std::chrono::milliseconds poll_every,
                                        uvreap::sigchld_use use = uvreap::sigchld_use::always) {
   auto options = options_of_this_run();
-  options.index = uvreap::index_kind::peek;
+  options.backend = uvreap::backend_kind::peek;
   options.sigchld = use;
   options.poll_every = poll_every;
   return options;

@@ -21,7 +21,7 @@ bool poller_alone() { return mode("UVREAP_TEST_SIGCHLD") == "never"; }
 bool pumped() { return mode("UVREAP_TEST_DRIVER") == "nowait"; }
 
 bool pidfds_are_refused() {
-  return under_valgrind() || (mode("UVREAP_TEST_INDEX") == "automatic" && !names_exits());
+  return under_valgrind() || (mode("UVREAP_TEST_BACKEND") == "automatic" && !names_exits());
 }
 
 bool names_exits() { return mode("UVREAP_TEST_RUNG") == "ring" || mode("UVREAP_TEST_RUNG") == "pidfd"; }
@@ -31,7 +31,7 @@ bool hears_sigchld() {
 }
 
 uvreap::notice usual_notice() {
-  if (names_exits()) return uvreap::notice::index;
+  if (names_exits()) return uvreap::notice::backend;
   return poller_alone() ? uvreap::notice::poller : uvreap::notice::sigchld;
 }
 
@@ -42,9 +42,9 @@ uvreap::options options_of_this_run() {
     options.poll_every = std::chrono::milliseconds(20);
   }
   if (mode("UVREAP_TEST_SIGCHLD") == "when_needed") options.sigchld = uvreap::sigchld_use::when_needed;
-  if (mode("UVREAP_TEST_INDEX") != "automatic") options.index = uvreap::index_kind::peek;
-  if (mode("UVREAP_TEST_INDEX") == "ring") options.index = uvreap::index_kind::ring;
-  if (mode("UVREAP_TEST_INDEX") == "pidfd") options.index = uvreap::index_kind::pidfd;
+  if (mode("UVREAP_TEST_BACKEND") != "automatic") options.backend = uvreap::backend_kind::peek;
+  if (mode("UVREAP_TEST_BACKEND") == "ring") options.backend = uvreap::backend_kind::ring;
+  if (mode("UVREAP_TEST_BACKEND") == "pidfd") options.backend = uvreap::backend_kind::pidfd;
   return options;
 }
 

@@ -10,7 +10,7 @@
 //
 // The run's mode comes from the environment, so every test file runs in each of them (tests/meson.build):
 //   UVREAP_TEST_SIGCHLD  always | when_needed | never    never, on the rung peek: the poller alone finds
-//   exits UVREAP_TEST_INDEX    peek | pidfd | ring | automatic UVREAP_TEST_RUNG     peek | pidfd | ring: what
+//   exits UVREAP_TEST_BACKEND    peek | pidfd | ring | automatic UVREAP_TEST_RUNG     peek | pidfd | ring: what
 //   that comes to, where the kernel says no UVREAP_TEST_DRIVER   default | nowait  nowait: the loop is pumped
 #pragma once
 
@@ -30,7 +30,7 @@ namespace test {
 uvreap::options options_of_this_run();
 bool poller_alone();            // this run has no SIGCHLD
 bool hears_sigchld();           // this run's reaper listens to it as soon as a child is watched
-bool names_exits();             // this run's index says who ended (pidfd, ring)
+bool names_exits();             // this run's backend says who ended (pidfd, ring)
 bool pidfds_are_refused();      // by the kernel of this run, or valgrind
 bool pumped();                  // this run pumps the loop
 uvreap::notice usual_notice();  // what says first, in this run, that a watched child ended

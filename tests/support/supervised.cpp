@@ -13,7 +13,7 @@
 #include <cerrno>
 
 #include "children.hpp"
-#include "uvreap/subreaper.hpp"
+#include "uvreap/process.hpp"
 
 namespace test {
 namespace {

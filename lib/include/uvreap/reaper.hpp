@@ -7,7 +7,7 @@
 //                             [](const uvreap::child_exit& exit) { std::cout << exit << '\n'; });
 //     uv_run(uv_default_loop(), UV_RUN_DEFAULT);
 //
-// How it works. Hear: SIGCHLD, the exit index or the idle poller only say that a pass is due. Collect: the
+// How it works. Hear: SIGCHLD, the exit backend or the idle poller only say that a pass is due. Collect: the
 // pass waits for our own children by number, with WNOHANG, under a budget. Tell: the callbacks run one poll
 // later, so what a child wrote before it ended has been read by then (but a grandchild may hold the pipe).
 //
@@ -40,7 +40,7 @@
 #include "uvreap/command.hpp"
 #include "uvreap/export.hpp"
 #include "uvreap/statistics.hpp"
-#include "uvreap/wait4.hpp"
+#include "uvreap/process.hpp"
 
 namespace uvreap {
 
@@ -49,7 +49,7 @@ using callback = std::function<void(const child_exit&)>;
 
 enum class sigchld_use {
   always,       // registered at start
-  when_needed,  // registered when something needs it (stops, children no index names, any(), SIGCHLD
+  when_needed,  // registered when something needs it (stops, children no backend names, any(), SIGCHLD
                 // ignored at start), kept from then on
   never,        // the program's own handler stays; what only SIGCHLD tells waits for the poller
 };
@@ -60,9 +60,9 @@ struct UVREAP_API options {
   // other code waits for, if that code is slow. On the main thread only other code of that thread is in
   // question, and it has unclaimed_grace; children of other living threads are not seen. On any other thread
   // the grace is all that protects them. So run it on the main thread, and name what is not to be taken by
-  // leave_alone().
+  // exclude().
   scope children = scope::watched();
-  index_kind index = index_kind::automatic;
+  backend_kind backend = backend_kind::automatic;
   sigchld_use sigchld = sigchld_use::always;
 
   // What one loop turn spends at most on collecting: children (looked at or told; at least 1), and CPU time
@@ -107,7 +107,7 @@ class UVREAP_API reaper {
   reaper& operator=(const reaper&) = delete;
 
   // UV_EALREADY: it runs. UV_EBUSY: another reaper of this process has any(). UV_EINVAL: options, or
-  // sigchld_use::never while SIGCHLD is ignored. UV_ENOTSUP: that index is not to be had. UV_EMFILE,
+  // sigchld_use::never while SIGCHLD is ignored. UV_ENOTSUP: that backend is not to be had. UV_EMFILE,
   // UV_ENFILE, UV_ENOMEM: try again later. After close() it begins anew.
   [[nodiscard]] int start();
 
@@ -135,11 +135,11 @@ class UVREAP_API reaper {
 
   // No callback, still reaped; captured streams are read on and dropped. If it is collected already, its
   // telling is dropped. UV_ESRCH: not watched here.
-  [[nodiscard]] int forget(pid_t);
+  [[nodiscard]] int detach(pid_t);
 
   // any(): this child is somebody else's to wait for. Ends when wait says that it is gone, or by watch().
   // UV_ESRCH: no child of ours. UV_EEXIST: watched here. UV_EINVAL: pid <= 0, or not any().
-  [[nodiscard]] int leave_alone(pid_t);
+  [[nodiscard]] int exclude(pid_t);
 
   // Proven ours before the signal goes, so no recycled pid is hit: UV_ESRCH if it is collected, or taken by
   // somebody else (then told as lost), or not watched here. A zombie takes signals in silence. signum 0 only
@@ -188,7 +188,7 @@ class UVREAP_API reaper {
 
  private:
   friend class awaitable;
-  int forget(pid_t, const std::function<bool(const callback&)>& which);
+  int detach(pid_t, const std::function<bool(const callback&)>& which);
 
   class impl;
   std::unique_ptr<impl> impl_;

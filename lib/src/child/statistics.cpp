@@ -1,0 +1,50 @@
+#include "uvreap/statistics.hpp"
+
+#include <uv.h>
+
+#include <ostream>
+
+namespace uvreap {
+
+std::ostream& operator<<(std::ostream& out, backend_kind kind) {
+  switch (kind) {
+    case backend_kind::automatic:
+      return out << "automatic";
+    case backend_kind::ring:
+      return out << "ring";
+    case backend_kind::pidfd:
+      return out << "pidfd";
+    case backend_kind::peek:
+      return out << "peek";
+  }
+  return out << "unknown";
+}
+
+std::ostream& operator<<(std::ostream& out, sigchld_health health) {
+  switch (health) {
+    case sigchld_health::healthy:
+      return out << "healthy";
+    case sigchld_health::ignored:
+      return out << "ignored";
+    case sigchld_health::blocked:
+      return out << "blocked";
+    case sigchld_health::unheard:
+      return out << "unheard";
+  }
+  return out << "unknown";
+}
+
+std::ostream& operator<<(std::ostream& out, const statistics& stats) {
+  out << stats.reaped << " reaped, " << stats.lost << " lost, " << stats.recovered << " recovered, "
+      << stats.unclaimed << " unclaimed, " << stats.watched << " watched; " << stats.sweeps
+      << " passes, longest "
+      << std::chrono::duration_cast<std::chrono::microseconds>(stats.longest_sweep).count() << " us, "
+      << stats.budget_spent_turns << " over budget; heard by sigchld " << stats.wakeups_by_sigchld << ", index "
+      << stats.wakeups_by_backend << ", poller " << stats.wakeups_by_poller << " (missed " << stats.missed
+      << "); index " << stats.backend << " (" << stats.on_ring << " ring, " << stats.on_pidfd << " pidfd, "
+      << stats.on_peek << " peek)";
+  if (stats.degraded != 0) out << ", stepped down: " << uv_strerror(stats.degraded);
+  return out << "; SIGCHLD " << stats.sigchld;
+}
+
+}  // namespace uvreap

@@ -1,0 +1,67 @@
+#include "uvreap/process.hpp"
+
+#include <stdlib.h>
+#include <unistd.h>
+#include <uv.h>
+
+#include <cerrno>
+
+#include "os/always_assert.hpp"
+#include "os/syscalls.hpp"
+
+namespace uvreap {
+namespace {
+
+// Blocks every signal, and gives the caller's mask back however the scope is left, on both sides of a fork.
+class all_signals_blocked {
+ public:
+  all_signals_blocked() noexcept {
+    sigset_t all;
+    ::sigfillset(&all);
+    sys::thread_mask(SIG_SETMASK, &all, &callers_);
+  }
+  ~all_signals_blocked() { sys::thread_mask(SIG_SETMASK, &callers_, nullptr); }
+  all_signals_blocked(const all_signals_blocked&) = delete;
+  all_signals_blocked& operator=(const all_signals_blocked&) = delete;
+
+ private:
+  sigset_t callers_{};
+};
+
+void leave_without_destructors(int status, void*) { ::_exit(status); }
+
+// The parent's handlers would write into the signal pipes that the child shares with it. SIGPIPE and SIGCHLD
+// are reset even from "ignored": servers ignore the one, and under the other the child's own children leave
+// no status.
+void forget_the_parents_signals() noexcept {
+  for (int signum = 1; signum < NSIG; ++signum) {
+    struct ::sigaction action {};
+    if (sys::sigaction(signum, nullptr, &action) != 0) continue;  // 32 and 33 are the C library's
+    bool ignored = (action.sa_flags & SA_SIGINFO) == 0 && action.sa_handler == SIG_IGN;
+    bool by_default = (action.sa_flags & SA_SIGINFO) == 0 && action.sa_handler == SIG_DFL;
+    if (signum != SIGCHLD && by_default) continue;  // SIGCHLD: the default with SA_NOCLDWAIT is ignoring, too
+    if (ignored && signum != SIGPIPE && signum != SIGCHLD) continue;
+    action = {};
+    action.sa_handler = SIG_DFL;
+    sys::sigaction(signum, &action, nullptr);
+  }
+}
+
+}  // namespace
+
+int fork(pid_t* out) {
+  assert(out != nullptr);
+  all_signals_blocked guard;
+  pid_t pid = sys::fork();
+  if (pid < 0) return uv_translate_sys_error(errno);
+  if (pid == 0) {
+    forget_the_parents_signals();
+    // Registered last, so it runs first at exit(): before libuv's destructor, which joins threads that the
+    // child does not have (libuv #4443), and before any static object of the parent's.
+    ::on_exit(leave_without_destructors, nullptr);
+  }
+  *out = pid;
+  return 0;
+}
+
+}  // namespace uvreap

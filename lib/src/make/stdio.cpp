@@ -1,0 +1,111 @@
+#include "make/stdio.hpp"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <cerrno>
+
+namespace uvreap {
+namespace {
+
+constexpr int lowest = 3;  // of a descriptor that is none of the standard ones
+
+int copy_above(int number, owned_descriptor& out) noexcept {
+  int copy = ::fcntl(number, F_DUPFD_CLOEXEC, lowest);
+  if (copy < 0) return errno;
+  out.reset(copy);
+  return 0;
+}
+
+// Where one of our own 0 to 2 is closed, a new descriptor gets its number. Our end must not stay there: a
+// message to stderr would go into the pipe, and libuv asserts that it never closes one of these.
+int raise(owned_descriptor& held) noexcept { return held.get() >= lowest ? 0 : copy_above(held.get(), held); }
+
+}  // namespace
+
+child_stdio::child_stdio(const command& wanted) noexcept {
+  places_[0] = {.wanted = &wanted.input, .number = STDIN_FILENO};
+  places_[1] = {.wanted = &wanted.output, .number = STDOUT_FILENO};
+  places_[2] = {.wanted = &wanted.error_output, .number = STDERR_FILENO};
+}
+
+bool child_stdio::is_sound(const command& wanted) noexcept {
+  auto is_merged = [](const stdio& one) { return one.what_ == stdio::kind::same_as_output; };
+  auto has_nul = [](const stdio& one) { return one.path_.find('\0') != std::string::npos; };
+  if (is_merged(wanted.input) || is_merged(wanted.output)) return false;
+  // A reaper has made pipes of the captured ones before they get here.
+  if (wanted.input.is_captured() || wanted.output.is_captured() || wanted.error_output.is_captured())
+    return false;
+  return !has_nul(wanted.input) && !has_nul(wanted.output) && !has_nul(wanted.error_output);
+}
+
+int child_stdio::look_at(place& one) noexcept {
+  bool given = one.wanted->what_ == stdio::kind::descriptor;
+  if (!given && one.wanted->what_ != stdio::kind::inherit) return 0;
+  int number = given ? one.wanted->descriptor_ : one.number;
+  int flags = ::fcntl(number, F_GETFD);
+  if (flags < 0) return given ? EBADF : 0;
+  // Copied to itself it loses its close-on-exec flag, which it would not survive with (glibc 2.29 sees to
+  // that).
+  if (number != one.number || (flags & FD_CLOEXEC) != 0) one.source = number;
+  return 0;
+}
+
+int child_stdio::open_pipe(place& one) noexcept {
+  int ends[2];
+  if (::pipe2(ends, O_CLOEXEC) != 0) return errno;
+  bool child_reads = one.number == STDIN_FILENO;
+  one.for_child.reset(ends[child_reads ? 0 : 1]);
+  one.ours.reset(ends[child_reads ? 1 : 0]);
+  if (int error = raise(one.for_child); error != 0) return error;
+  if (int error = raise(one.ours); error != 0) return error;
+  // Ours alone: programs are not made for a standard output that answers EAGAIN, so pipe2 is not asked for
+  // it.
+  if (::fcntl(one.ours.get(), F_SETFL, O_NONBLOCK) != 0) return errno;
+  one.source = one.for_child.get();
+  return 0;
+}
+
+int child_stdio::open_one(place& one) noexcept {
+  if (one.wanted->what_ == stdio::kind::pipe) return open_pipe(one);
+  if (one.wanted->what_ == stdio::kind::same_as_output) one.source = STDOUT_FILENO;
+  if (one.wanted->what_ != stdio::kind::descriptor) return 0;
+  if (one.source < 0 || one.source >= lowest || one.source == one.number) return 0;
+  if (int error = copy_above(one.source, one.for_child); error != 0) return error;
+  one.source = one.for_child.get();
+  return 0;
+}
+
+int child_stdio::open() noexcept {
+  for (place& one : places_) {
+    if (int error = look_at(one); error != 0) return error;
+  }
+  for (place& one : places_) {
+    if (int error = open_one(one); error != 0) return error;
+  }
+  return 0;
+}
+
+int child_stdio::add_to(posix_spawn_file_actions_t& actions) const noexcept {
+  for (const place& one : places_) {  // in this order: error_output copies what output has become
+    int error = 0;
+    if (one.wanted->what_ == stdio::kind::file) {
+      // With close-on-exec the file would be open until the exec, and no longer.
+      int flags = one.wanted->flags_ & ~O_CLOEXEC;
+      error = ::posix_spawn_file_actions_addopen(&actions, one.number, one.wanted->path_.c_str(), flags,
+                                                 one.wanted->mode_);
+    } else if (one.source >= 0) {
+      error = ::posix_spawn_file_actions_adddup2(&actions, one.source, one.number);
+    }
+    if (error != 0) return error;
+  }
+  return 0;
+}
+
+void child_stdio::hand_over() noexcept {
+  for (place& one : places_) {
+    if (one.ours) *one.wanted->our_end_ = one.ours.release();
+  }
+}
+
+}  // namespace uvreap

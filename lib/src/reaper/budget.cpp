@@ -1,0 +1,38 @@
+#include "reaper/budget.hpp"
+
+#include <algorithm>
+
+#include "os/syscalls.hpp"
+
+namespace uvreap {
+namespace {
+
+constexpr int looks_apart = 8;
+constexpr std::uint64_t slow_step_ns = 50'000;
+
+}  // namespace
+
+budget::budget(int count, std::chrono::nanoseconds time) noexcept
+    : count_(count),
+      time_ns_(static_cast<std::uint64_t>(time.count())),
+      cpu_start_ns_(sys::thread_cpu_ns()),
+      start_ns_(sys::monotonic_ns()),
+      last_step_ns_(start_ns_),
+      until_look_(looks_apart) {}
+
+void budget::looked_at_one() noexcept {
+  --count_;
+  std::uint64_t now = sys::monotonic_ns();
+  bool slow = now - last_step_ns_ >= slow_step_ns;
+  last_step_ns_ = now;
+  if (--until_look_ > 0 && !slow) return;
+  until_look_ = looks_apart;
+  time_is_up_ = sys::thread_cpu_ns() - cpu_start_ns_ >= time_ns_;
+}
+
+std::chrono::nanoseconds budget::longer_than(std::chrono::nanoseconds longest) const noexcept {
+  if (std::chrono::nanoseconds(sys::monotonic_ns() - start_ns_) <= longest) return longest;
+  return std::max(longest, std::chrono::nanoseconds(sys::thread_cpu_ns() - cpu_start_ns_));
+}
+
+}  // namespace uvreap
