@@ -177,7 +177,8 @@ TEST_CASE("children that ended long before they are watched are told without ano
   }
   CHECK(told == 0);  // never inside the call
   stage.run_until([&] { return told == 50; }, milliseconds(2000));
-  if (!test::names_exits()) CHECK(notices_heard(stage.reaper) == before);  // an backend names a zombie at once
+  if (!test::names_exits())
+    CHECK(notices_heard(stage.reaper) == before);  // an backend names a zombie at once
   CHECK(stage.reaper.stats().wakeups_by_poller == 0);
 }
 

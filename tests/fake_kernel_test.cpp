@@ -3,7 +3,9 @@
 #include "support/fake_kernel.hpp"
 
 #include <doctest/doctest.h>
+#include <poll.h>
 #include <signal.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -12,8 +14,9 @@
 #include <random>
 #include <vector>
 
-#include "support/children.hpp"
+#include "os/descriptor.hpp"
 #include "os/syscalls.hpp"
+#include "support/children.hpp"
 
 using test::fake_call;
 using test::fake_kernel;
@@ -77,6 +80,71 @@ TEST_CASE("a traced child's end and a silent child's are hidden as the kernel hi
   CHECK(uvreap::sys::wait4(pid, nullptr, WNOHANG | __WALL, nullptr) == pid);
 }
 
+TEST_CASE(
+    "a younger process with a number has another birth, and a pidfd of the older one does not speak of it") {
+  fake_kernel kernel;
+  kernel.has_pidfds = true;
+  pid_t pid = kernel.born();
+  uvreap::descriptor elder(uvreap::sys::pidfd_open(pid));
+  std::uint64_t inode = 0, device = 0, ticks = 0;
+  REQUIRE(uvreap::sys::inode_of_pidfd(elder.get(), &inode, &device) == 0);
+  REQUIRE(uvreap::sys::start_time_of(pid, &ticks) == 0);
+  kernel.ends(pid, 0x500);
+  CHECK(uvreap::sys::exit_word_of_pidfd(elder.get(), nullptr) == -1);
+  REQUIRE(kernel.stolen(pid));
+  kernel.born_as(pid);
+  uvreap::descriptor younger(uvreap::sys::pidfd_open(pid));
+  std::uint64_t other_inode = 0, other_ticks = 0;
+  REQUIRE(uvreap::sys::inode_of_pidfd(younger.get(), &other_inode, &device) == 0);
+  REQUIRE(uvreap::sys::start_time_of(pid, &other_ticks) == 0);
+  CHECK(inode != other_inode);
+  CHECK(ticks != other_ticks);
+  siginfo_t info{};
+  CHECK(uvreap::sys::waitid(P_PIDFD, static_cast<id_t>(elder.get()), &info, WEXITED | WNOHANG) == -1);
+  CHECK(errno == ECHILD);
+  CHECK(uvreap::sys::waitid(P_PIDFD, static_cast<id_t>(younger.get()), &info, WEXITED | WNOHANG) == 0);
+  CHECK(uvreap::sys::pidfd_send_signal(elder.get(), SIGTERM) == -1);
+  CHECK(uvreap::sys::pidfd_send_signal(younger.get(), SIGHUP) == 0);
+  CHECK(kernel.signals_of(pid) == std::vector<int>{SIGHUP});
+  int word = 0;
+  kernel.tells_exit_words = true;
+  CHECK(uvreap::sys::exit_word_of_pidfd(elder.get(), &word) == 0);
+  CHECK(word == 0x500);
+}
+
+TEST_CASE(
+    "a stop that this process traces is shown to WEXITED, and taken by a wait4 that asks for no stops") {
+  fake_kernel kernel;
+  pid_t pid = kernel.born();
+  kernel.traps(pid, SIGTRAP);
+  siginfo_t info{};
+  CHECK(uvreap::sys::waitid(P_PID, static_cast<id_t>(pid), &info, WEXITED | WNOHANG | WNOWAIT) == 0);
+  CHECK(info.si_code == CLD_TRAPPED);
+  CHECK(kernel.is_trapped(pid));
+  int word = 0;
+  CHECK(uvreap::sys::wait4(pid, &word, WNOHANG, nullptr) == pid);
+  CHECK(WIFSTOPPED(word));
+  CHECK_FALSE(kernel.is_trapped(pid));
+}
+
+TEST_CASE("a group is signalled by its number and by its leader's pidfd, until it is empty") {
+  fake_kernel kernel;
+  kernel.has_pidfds = true;
+  pid_t leader = kernel.born();
+  kernel.leads_group(leader);
+  pid_t member = kernel.born_in_group(leader);
+  uvreap::descriptor pidfd(uvreap::sys::pidfd_open(leader));
+  CHECK(uvreap::sys::kill(-leader, SIGTERM) == 0);
+  CHECK(kernel.signals().size() == 2);
+  kernel.ends(leader, 0);
+  REQUIRE(kernel.stolen(leader));
+  CHECK(uvreap::sys::pidfd_signal_group(pidfd.get(), SIGKILL) == 0);
+  CHECK(kernel.signals_of(member) == std::vector<int>{SIGTERM, SIGKILL});
+  kernel.ends(member, SIGKILL);
+  CHECK(uvreap::sys::pidfd_signal_group(pidfd.get(), 0) == -1);
+  CHECK(errno == ESRCH);
+}
+
 TEST_CASE("clocks stand still but for what is asked of them") {
   fake_kernel kernel;
   auto then = uvreap::sys::monotonic_ns();
@@ -115,7 +183,19 @@ struct answer {
 };
 
 struct step {
-  enum kind { exit, killed, stop, resume, wait, wait_any, look, look_any } what;
+  enum kind {
+    exit,
+    killed,
+    stop,
+    resume,
+    wait,
+    wait_any,
+    look,
+    look_any,
+    look_by_pidfd,
+    signal_pidfd,
+    poll
+  } what;
   int child;
   int number;  // code, signal, or options
 };
@@ -134,6 +214,7 @@ class real_crew {
         }
         return int{code};
       });
+      one.pidfd.reset(static_cast<int>(::syscall(SYS_pidfd_open, one.pid, 0)));
     }
   }
   ~real_crew() {
@@ -144,6 +225,10 @@ class real_crew {
   real_crew& operator=(const real_crew&) = delete;
 
   pid_t pid(int child) const { return crew_[child].pid; }
+  int pidfd(int child) const { return crew_[child].pidfd.get(); }
+  int signal(int child, int signum) const {
+    return static_cast<int>(::syscall(SYS_pidfd_send_signal, pidfd(child), signum, nullptr, 0));
+  }
   void exit(int child, int code) {
     auto byte = static_cast<unsigned char>(code);
     REQUIRE(::write(crew_[child].ends[1], &byte, 1) == 1);
@@ -167,15 +252,20 @@ class real_crew {
   struct {
     pid_t pid;
     int ends[2];
+    uvreap::descriptor pidfd;
   } crew_[crew];
 };
 
 class fake_crew {
  public:
   fake_crew() {
+    kernel_.has_pidfds = true;
     for (pid_t& pid : pids_) pid = kernel_.born();
+    for (int i = 0; i < crew; ++i) pidfds_[i].reset(uvreap::sys::pidfd_open(pids_[i]));
   }
   pid_t pid(int child) const { return pids_[child]; }
+  int pidfd(int child) const { return pidfds_[child].get(); }
+  int signal(int child, int signum) const { return uvreap::sys::pidfd_send_signal(pidfd(child), signum); }
   void exit(int child, int code) { kernel_.ends(pid(child), code << 8); }
   void kill(int child, int signum) { kernel_.ends(pid(child), signum); }
   void stop(int child) { kernel_.stops(pid(child), SIGSTOP); }
@@ -190,6 +280,7 @@ class fake_crew {
  private:
   fake_kernel kernel_;
   pid_t pids_[crew];
+  uvreap::descriptor pidfds_[crew];
 };
 
 template <class Crew>
@@ -225,12 +316,23 @@ std::vector<answer> play(const std::vector<step>& script) {
         break;
       }
       case step::look:
-      case step::look_any: {
+      case step::look_any:
+      case step::look_by_pidfd: {
         siginfo_t info{};
-        auto id = static_cast<id_t>(crew_now.pid(one.child));
-        int result = Crew::waitid(one.what == step::look ? P_PID : P_ALL, id, &info, one.number);
+        bool by_pidfd = one.what == step::look_by_pidfd;
+        auto id = static_cast<id_t>(by_pidfd ? crew_now.pidfd(one.child) : crew_now.pid(one.child));
+        idtype_t type = by_pidfd ? P_PIDFD : one.what == step::look ? P_PID : P_ALL;
+        int result = Crew::waitid(type, id, &info, one.number);
         got.child = result == 0 ? number_of(info.si_pid) : -1;
         if (result == 0 && info.si_pid != 0) got.word = info.si_status, got.code = info.si_code;
+        break;
+      }
+      case step::signal_pidfd:
+        got.child = crew_now.signal(one.child, 0);
+        break;
+      case step::poll: {
+        pollfd asked{.fd = crew_now.pidfd(one.child), .events = POLLIN, .revents = 0};
+        got.code = ::poll(&asked, 1, 0) == 1 && (asked.revents & POLLIN) != 0 ? 1 : 0;
         break;
       }
     }
@@ -251,7 +353,7 @@ std::vector<step> random_script(std::mt19937& random) {
         WNOHANG | (below(2) ? WUNTRACED : 0) | (below(2) ? WCONTINUED : 0) | (below(2) ? __WALL : 0);
     if (below(8) == 0) options |= WNOWAIT;  // which wait4 refuses
     int look = options | (below(4) ? WEXITED : 0) | (below(2) ? WNOWAIT : 0);
-    switch (below(8)) {
+    switch (below(11)) {
       case 0:
         if (now[child] == living) script.push_back({step::exit, child, below(256)}), now[child] = ended;
         break;
@@ -277,6 +379,15 @@ std::vector<step> random_script(std::mt19937& random) {
         break;
       case 7:
         script.push_back({step::look_any, child, look});
+        break;
+      case 8:
+        script.push_back({step::look_by_pidfd, child, look});
+        break;
+      case 9:
+        script.push_back({step::signal_pidfd, child, 0});
+        break;
+      case 10:
+        script.push_back({step::poll, child, 0});
         break;
     }
   }

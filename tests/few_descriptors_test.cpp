@@ -34,7 +34,9 @@ void close_for_now(test::stage& stage) {
 }
 
 // What a rung needs at start: itself (a ring and its bell, an epoll set), and a pidfd to try it on.
-int to_start(backend_kind rung) { return rung == backend_kind::ring ? 3 : rung == backend_kind::pidfd ? 2 : 0; }
+int to_start(backend_kind rung) {
+  return rung == backend_kind::ring ? 3 : rung == backend_kind::pidfd ? 2 : 0;
+}
 
 }  // namespace
 

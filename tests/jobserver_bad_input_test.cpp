@@ -216,8 +216,8 @@ TEST_CASE("a stdout that cannot be written to is an error, and nothing is served
 TEST_CASE("help is no error") {
   test::demo_program server({"--help"});
   CHECK(server.end() == 0);
-  for (const char* option :
-       {"--port", "--listen", "--allow", "--allow-any", "--token-file", "--max-jobs", "--grace", "--backend"}) {
+  for (const char* option : {"--port", "--listen", "--allow", "--allow-any", "--token-file", "--max-jobs",
+                             "--grace", "--backend"}) {
     CHECK(server.count(option) >= 1);
   }
   CHECK(server.errors.empty());

@@ -7,12 +7,11 @@
 #include <cerrno>
 #include <memory>
 
+#include "support/fake_kernel.hpp"
 #include "wake/poller.hpp"
 #include "wake/sigchld.hpp"
-#include "support/fake_kernel.hpp"
 
 using std::chrono::milliseconds;
-using uvreap::idle_poller;
 using uvreap::sigchld;
 using uvreap::sigchld_health;
 
@@ -24,11 +23,8 @@ class pace {
  public:
   explicit pace(int longest) : poller(milliseconds(longest)) {
     uv_loop_init(&loop);
-    auto ticked = [](uv_timer_t* timer) {
-      auto* self = static_cast<pace*>(timer->data);
-      ++self->ticks;
-    };
-    REQUIRE(poller.open(loop, this, ticked, nullptr) == 0);
+    REQUIRE(poller.open(
+                loop, [this] { ++ticks; }, nullptr) == 0);
   }
   ~pace() {
     poller.close();
@@ -38,7 +34,7 @@ class pace {
   pace(const pace&) = delete;
   pace& operator=(const pace&) = delete;
 
-  // What its timer has left, just after it was started.
+  // What its timer has left, just after it was started; -1: it is not started. An alarm is one more.
   [[nodiscard]] int rest() {
     uv_timer_t* found = nullptr;
     auto look = [](uv_handle_t* handle, void* out) {
@@ -46,7 +42,7 @@ class pace {
     };
     uv_walk(&loop, look, static_cast<void*>(&found));
     if (found == nullptr || uv_is_active(reinterpret_cast<uv_handle_t*>(found)) == 0) return -1;
-    return static_cast<int>(uv_timer_get_due_in(found));
+    return static_cast<int>(uv_timer_get_due_in(found) + uv_now(&loop) - uvreap::alarm::now_ms() - 1);
   }
   int tick(bool found) {  // a tick, and the look after it
     poller.ticked();
@@ -54,12 +50,11 @@ class pace {
     return rest();
   }
 
+  test::fake_kernel kernel;  // whose clock stands still
   uv_loop_t loop{};
-  idle_poller poller;
+  uvreap::poller poller;
   int ticks = 0;
 };
-
-void heard(uv_signal_t*, int) {}
 
 void some_handler(int) {}
 void another_handler(int) {}
@@ -77,7 +72,8 @@ class listening {
   listening() {
     uv_loop_init(&loop);
     kernel.action = action_of(some_handler, SA_RESTART);
-    REQUIRE(signals.open(loop, this, heard, nullptr) == 0);
+    REQUIRE(signals.open(
+                loop, [] {}, nullptr) == 0);
     REQUIRE(signals.listen() == 0);
   }
   ~listening() {
@@ -118,13 +114,17 @@ TEST_CASE("the poller rests as long as it may, halves on each find and doubles b
 }
 
 TEST_CASE("the rest is never below ten milliseconds, unless it is asked to be") {
-  pace of_forty(40);
-  of_forty.poller.stand_by(true, true);
-  CHECK(of_forty.tick(true) == 20);
-  for (int i = 0; i < 3; ++i) CHECK(of_forty.tick(true) == 10);
-  pace of_five(5);
-  of_five.poller.stand_by(true, true);
-  for (int i = 0; i < 3; ++i) CHECK(of_five.tick(true) == 5);
+  SUBCASE("of forty") {
+    pace it(40);
+    it.poller.stand_by(true, true);
+    CHECK(it.tick(true) == 20);
+    for (int i = 0; i < 3; ++i) CHECK(it.tick(true) == 10);
+  }
+  SUBCASE("of five") {
+    pace it(5);
+    it.poller.stand_by(true, true);
+    for (int i = 0; i < 3; ++i) CHECK(it.tick(true) == 5);
+  }
 }
 
 TEST_CASE("one look that goes on over many turns and finds in each halves the rest once") {
@@ -179,7 +179,7 @@ TEST_CASE("a poller of 0 holds the loop and never ticks") {
   CHECK(uv_run(&it.loop, UV_RUN_NOWAIT) == 0);
 }
 
-TEST_CASE("an ignored or defaulted SIGCHLD is put back, a handler that somebody installed is not") {
+TEST_CASE("an ignored or defaulted SIGCHLD is put back, a handler that other code installed is not") {
   listening it;
   CHECK(it.repairs(action_of(SIG_IGN)));
   CHECK(it.repairs(action_of(SIG_DFL)));
@@ -216,7 +216,8 @@ TEST_CASE(
   uv_loop_init(&loop);
   {
     sigchld signals;
-    REQUIRE(signals.open(loop, nullptr, heard, nullptr) == 0);
+    REQUIRE(signals.open(
+                loop, [] {}, nullptr) == 0);
     REQUIRE(signals.listen() == 0);
     signals.repair();
     CHECK((kernel.action.sa_handler == SIG_IGN));
@@ -241,7 +242,7 @@ TEST_CASE("health: ignored before blocked, blocked before unheard") {
   it.kernel.action = action_of(some_handler, SA_NOCLDWAIT);
   CHECK(it.signals.health(true) == sigchld_health::ignored);
   it.kernel.action = action_of(SIG_IGN);
-  CHECK(sigchld::ignored());
+  CHECK(sigchld::is_ignored());
 }
 
 TEST_CASE("a handle that does not listen is not unheard") {
@@ -254,5 +255,5 @@ TEST_CASE("a handle that does not listen is not unheard") {
 TEST_CASE("SA_SIGINFO with a handler whose address looks like SIG_IGN's is a function") {
   test::fake_kernel kernel;
   kernel.action = action_of(SIG_IGN, SA_SIGINFO);
-  CHECK_FALSE(sigchld::ignored());
+  CHECK_FALSE(sigchld::is_ignored());
 }

@@ -102,7 +102,7 @@ TEST_CASE("four threads hand over 100 000 pids, mostly nobody's, and none is los
   CHECK(stage.reaper.stats().lost == 4 * a_thread - 4 * a_thread / one_child_in);
 }
 
-TEST_CASE("a pid that cannot be watched is told as lost, in the order of its hand-over") {
+TEST_CASE("a pid that cannot be watched is delivered with its error, in the order of its hand-over") {
   test::stage stage;
   test::gate gate;
   pid_t watched = test::make_child([&] { return gate.wait(), 2; });
@@ -118,7 +118,8 @@ TEST_CASE("a pid that cannot be watched is told as lost, in the order of its han
   stage.run_until([&] { return lost.size() == pids.size(); });
   for (std::size_t i = 0; i < pids.size(); ++i) {
     CHECK(lost[i].pid == pids[i]);
-    CHECK(lost[i].lost);
+    CHECK(lost[i].lost == (pids[i] != watched));
+    CHECK(lost[i].error == (pids[i] == watched ? UV_EEXIST : pids[i] <= 0 ? UV_EINVAL : UV_ESRCH));
     CHECK_FALSE(lost[i].status);
   }
   CHECK(told == 0);

@@ -32,8 +32,8 @@
 #include <vector>
 
 #include "support/proc.hpp"
-#include "uvreap/reaper.hpp"
 #include "uvreap/process.hpp"
+#include "uvreap/reaper.hpp"
 
 namespace {
 

@@ -161,7 +161,7 @@ TEST_CASE("SA_NOCLDWAIT is ignoring too, and start repairs it") {
 }
 
 TEST_CASE(
-    "SIGCHLD ignored after start is repaired by the next poll, and who ended meanwhile is told as lost") {
+    "SIGCHLD ignored after start is repaired by the next poll, and who ended meanwhile is told as taken") {
   test::stage stage(test::heard_by_signal(milliseconds(100)));
   test::gate first;
   test::crowd later(stage, 5);
@@ -174,8 +174,8 @@ TEST_CASE(
   first.open();
   test::wait_until_ended(pid);  // gone, and no zombie was there
   stage.run_until([&] { return !told.empty(); });
-  CHECK(told[0].lost);
-  CHECK_FALSE(told[0].status);
+  CHECK(told[0].lost != told[0].recovered);  // recovered where its pidfd is held and the kernel knows (6.15)
+  CHECK(told[0].status.raw() == (told[0].recovered ? test::exited_with(3) : uvreap::wait_status{}.raw()));
   CHECK(told[0].usage == uvreap::resource_usage{});
   CHECK_FALSE(test::sigchld_action::is(SIG_IGN));
   CHECK(stage.reaper.stats().sigchld == sigchld_health::healthy);

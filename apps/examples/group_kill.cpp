@@ -8,8 +8,8 @@
 #include <array>
 #include <cerrno>
 #include <iostream>
-#include <uvreap/reaper.hpp>
 #include <uvreap/process.hpp>
+#include <uvreap/reaper.hpp>
 
 namespace {
 

@@ -1,5 +1,7 @@
-// The seam's functions, in the place of lib/src/syscalls.cpp: each asks the fake kernel if there is one that
-// answers this call, else the real one.
+// The seam's functions, in the place of lib/src/os/syscalls.cpp: each asks the fake kernel if there is one
+// that answers this call, else the real one. And the clock of alarms, which is libuv's.
+#include <uv.h>
+
 #include <cerrno>
 
 #include "fake_kernel.hpp"
@@ -18,6 +20,9 @@ pid_t getpgid(pid_t) noexcept;
 int waitid_with_usage(pid_t, siginfo_t*, int, ::rusage*) noexcept;
 pid_t pid_of_pidfd(int) noexcept;
 int exit_word_of_pidfd(int, int*) noexcept;
+int inode_of_pidfd(int, std::uint64_t*, std::uint64_t*) noexcept;
+int start_time_of(pid_t, std::uint64_t*) noexcept;
+bool proc_has_our_numbers() noexcept;
 int sigaction(int, const struct ::sigaction*, struct ::sigaction*) noexcept;
 int thread_mask(int, const sigset_t*, sigset_t*) noexcept;
 int sigpending(sigset_t*) noexcept;
@@ -38,13 +43,6 @@ test::fake_kernel* fake_for(fake_call which) {
   return fake == nullptr || fake->is_real(which) ? nullptr : fake;
 }
 
-// A call that is faked only as far as a plan says what it answers.
-int planned_or(fake_call which, pid_t about, int error) {
-  test::fault planned{};
-  if (fake_for(which)->enter(which, about, &planned)) return planned.result;
-  return errno = error, -1;
-}
-
 }  // namespace
 
 pid_t wait4(pid_t pid, int* status, int options, ::rusage* usage) noexcept {
@@ -62,21 +60,30 @@ pid_t fork() noexcept {
   return fake ? fake->fork() : real_sys::fork();
 }
 
+int waitid_with_usage(pid_t pid, siginfo_t* info, int options, ::rusage* usage) noexcept {
+  auto* fake = fake_for(fake_call::waitid);
+  return fake ? fake->waitid(P_PID, static_cast<id_t>(pid), info, options, usage)
+              : real_sys::waitid_with_usage(pid, info, options, usage);
+}
+
+pid_t getpgid(pid_t pid) noexcept {
+  auto* fake = fake_for(fake_call::getpgid);
+  return fake ? fake->getpgid(pid) : real_sys::getpgid(pid);
+}
+
 int pidfd_open(pid_t pid) noexcept {
-  return fake_for(fake_call::pidfd_open) ? planned_or(fake_call::pidfd_open, pid, ENOSYS)
-                                         : real_sys::pidfd_open(pid);
+  auto* fake = fake_for(fake_call::pidfd_open);
+  return fake ? fake->pidfd_open(pid) : real_sys::pidfd_open(pid);
 }
 
 int pidfd_send_signal(int pidfd, int signum) noexcept {
-  return fake_for(fake_call::pidfd_send_signal) ? planned_or(fake_call::pidfd_send_signal, 0, ENOSYS)
-                                                : real_sys::pidfd_send_signal(pidfd, signum);
+  auto* fake = fake_for(fake_call::pidfd_send_signal);
+  return fake ? fake->pidfd_send_signal(pidfd, signum) : real_sys::pidfd_send_signal(pidfd, signum);
 }
 
-// Not faked: what terminations need besides is tested on the real kernel.
-int pidfd_signal_group(int pidfd, int signum) noexcept { return real_sys::pidfd_signal_group(pidfd, signum); }
-pid_t getpgid(pid_t pid) noexcept { return real_sys::getpgid(pid); }
-int waitid_with_usage(pid_t pid, siginfo_t* info, int options, ::rusage* usage) noexcept {
-  return real_sys::waitid_with_usage(pid, info, options, usage);
+int pidfd_signal_group(int pidfd, int signum) noexcept {
+  auto* fake = fake_for(fake_call::pidfd_signal_group);
+  return fake ? fake->pidfd_signal_group(pidfd, signum) : real_sys::pidfd_signal_group(pidfd, signum);
 }
 
 int kill(pid_t pid, int signum) noexcept {
@@ -85,13 +92,28 @@ int kill(pid_t pid, int signum) noexcept {
 }
 
 pid_t pid_of_pidfd(int pidfd) noexcept {
-  return fake_for(fake_call::pid_of_pidfd) ? planned_or(fake_call::pid_of_pidfd, 0, EINVAL)
-                                           : real_sys::pid_of_pidfd(pidfd);
+  auto* fake = fake_for(fake_call::pid_of_pidfd);
+  return fake ? fake->pid_of_pidfd(pidfd) : real_sys::pid_of_pidfd(pidfd);
 }
 
 int exit_word_of_pidfd(int pidfd, int* word) noexcept {
-  return fake_for(fake_call::exit_word_of_pidfd) ? planned_or(fake_call::exit_word_of_pidfd, 0, ENOTSUP)
-                                                 : real_sys::exit_word_of_pidfd(pidfd, word);
+  auto* fake = fake_for(fake_call::exit_word_of_pidfd);
+  return fake ? fake->exit_word_of_pidfd(pidfd, word) : real_sys::exit_word_of_pidfd(pidfd, word);
+}
+
+int inode_of_pidfd(int pidfd, std::uint64_t* inode, std::uint64_t* device) noexcept {
+  auto* fake = fake_for(fake_call::inode_of_pidfd);
+  return fake ? fake->inode_of_pidfd(pidfd, inode, device) : real_sys::inode_of_pidfd(pidfd, inode, device);
+}
+
+int start_time_of(pid_t pid, std::uint64_t* ticks) noexcept {
+  auto* fake = fake_for(fake_call::start_time_of);
+  return fake ? fake->start_time_of(pid, ticks) : real_sys::start_time_of(pid, ticks);
+}
+
+bool proc_has_our_numbers() noexcept {
+  auto* fake = test::fake_kernel::current();
+  return fake ? fake->lists_children : real_sys::proc_has_our_numbers();
 }
 
 int sigaction(int signum, const struct ::sigaction* act, struct ::sigaction* old) noexcept {
@@ -146,3 +168,9 @@ int waitid(idtype_t type, id_t id, siginfo_t* info, int options) noexcept {
 }
 
 }  // namespace test::real
+
+// In the place of libuv's own for what calls it from here; libuv itself does not.
+std::uint64_t uv_hrtime() {
+  auto* fake = uvreap::sys::fake_for(test::fake_call::monotonic_ns);
+  return fake ? fake->now_ns() : uvreap::real_sys::monotonic_ns();
+}

@@ -10,31 +10,51 @@ namespace test {
 
 using uvreap::notice;
 
+namespace {
+
+// Each of them with peek, and where pidfds are, one in two with these as the backend.
+known_by known_in(unsigned seed) {
+  constexpr known_by all[] = {known_by::start_time, known_by::held_pidfd, known_by::inode, known_by::number};
+  return all[seed % 4];
+}
+
+uvreap::options options_in(unsigned seed) {
+  unsigned largest = seed % 5 == 0 ? 2 : 40;
+  auto options = with_budget(static_cast<int>(1 + seed / 5 % largest));
+  if (known_in(seed) == known_by::held_pidfd && seed % 8 < 4) options.backend = uvreap::backend_kind::pidfd;
+  return options;
+}
+
+}  // namespace
+
 schedule::schedule(unsigned seed)
     : random_(seed),
       foreign_chance_(seed % 3 == 0 ? 1'000'000
                                     : 4),  // a foreign zombie hides the peek's way: some runs have none
-      fault_chance_(seed % 4 == 0 ? 3 : 40),
-      largest_budget_(seed % 5 == 0 ? 2 : 40) {
+      fault_chance_(seed % 7 == 0 ? 3 : 40),
+      how_(known_in(seed)),
+      rig_(options_in(seed), how_) {
   rig_.kernel.on_taken = [this](pid_t pid, int word) { on_taken(pid, word); };
+  rig_.kernel.tells_exit_words = seed % 16 == 1;
 }
 
 schedule::tally schedule::counts() const {
   tally all = counts_;
-  all.cut_passes = static_cast<int>(rig_.stats.budget_spent_turns);
+  all.cut_sweeps = static_cast<int>(rig_.stats().budget_spent_turns);
   return all;
 }
 
 schedule::tally& schedule::tally::operator+=(const tally& other) {
-  told += other.told, lost += other.lost, changes += other.changes, released += other.released;
-  forgotten += other.forgotten, kept += other.kept, reused_numbers += other.reused_numbers;
-  cut_passes += other.cut_passes;
+  delivered += other.delivered, lost += other.lost, recovered += other.recovered, changes += other.changes;
+  released += other.released, detached += other.detached, reserved += other.reserved;
+  signalled += other.signalled, reused_numbers += other.reused_numbers;
+  reused_under_a_watch += other.reused_under_a_watch, cut_sweeps += other.cut_sweeps;
   return *this;
 }
 
 void schedule::must(bool held, const char* what, pid_t pid) {
   if (held || !failure_.empty()) return;
-  failure_ = "step " + std::to_string(steps_) + ", pass " + std::to_string(passes_) + ", child " +
+  failure_ = "step " + std::to_string(steps_) + ", sweep " + std::to_string(sweeps_) + ", child " +
              std::to_string(pid) + ": " + what;
 }
 
@@ -55,7 +75,7 @@ schedule::child* schedule::somebody(Fits fits) {
 
 void schedule::step() {
   ++steps_;
-  switch (below(22)) {
+  switch (below(24)) {
     case 0:
     case 1:
     case 2:
@@ -80,36 +100,52 @@ void schedule::step() {
     case 14:
       return one_in(3) ? watch_the_gone() : release_somebody();
     case 15:
-      return forget_somebody();
+      return detach_somebody();
     case 16:
-      return rig_.pass.hear(notice::sigchld);
+      return rig_.wake(notice::sigchld);
     case 17:
-      return rig_.pass.hear(notice::poller);
+      return rig_.wake(notice::poller);
     case 18:
       return one_in(3) ? check_all_found(one_in(2)) : void();
+    case 19:
+      return kill_somebody();
+    case 20:
+      return rig_.wake(notice::backend);
     default:
-      return one_pass();
+      return one_sweep();
   }
+}
+
+// A number that is free again. What tells births tells it from the older one, watched still or not; without
+// them a stolen child's may not be used before that is known. And of a reserved one that ended watch() speaks
+// by number.
+bool schedule::may_be_reused(const child& one) const {
+  if (one.is_there() || rig_.kernel.exists(one.pid)) return false;
+  if (how_ == known_by::number && one.now == child::stolen) return false;
+  return std::none_of(children_.begin(), children_.end(), [&](const child& other) {
+    if (other.pid != one.pid) return false;
+    if (how_ == known_by::number && other.now == child::stolen) return true;
+    return other.held != nullptr && other.held->now == note::reserved;
+  });
+}
+
+// Then a call by number would speak of that one.
+bool schedule::has_held_namesake(const child& one) const {
+  return std::any_of(children_.begin(), children_.end(), [&one](const child& any) {
+    return &any != &one && any.pid == one.pid && any.held != nullptr;
+  });
 }
 
 void schedule::birth() {
   int alive = static_cast<int>(std::count_if(children_.begin(), children_.end(),
                                              [](const child& one) { return one.now == child::living; }));
   if (alive > 60) return;
+  child* before = one_in(2) ? somebody([this](const child& one) { return may_be_reused(one); }) : nullptr;
   children_.emplace_back();
   child& born = children_.back();
-  // A number that is free again, if the reaper has let go of it: of a stolen child that is not told yet it
-  // cannot know whose the number is, and of a reserved one that ended watch() speaks by number.
-  child* before = one_in(3) ? somebody([this](const child& one) {
-    return (one.now == child::taken || one.now == child::stolen) && !rig_.kernel.exists(one.pid) &&
-           std::none_of(notes_.begin(), notes_.end(), [&](const note& other) {
-             return other.whose->pid == one.pid && other.now != note::over &&
-                    (other.now != note::watching || other.whose->now == child::stolen);
-           });
-  })
-                            : nullptr;
   if (before != nullptr) {
     ++counts_.reused_numbers;
+    if (before->held != nullptr && before->now == child::stolen) ++counts_.reused_under_a_watch;
     born.pid = before->pid;
     rig_.kernel.born_as(born.pid);
   } else {
@@ -132,6 +168,9 @@ void schedule::theft() {
   if (one == nullptr) return;
   must(rig_.kernel.stolen(one->pid), "nobody took it, and it is gone", one->pid);
   one->now = child::stolen;
+  if (one->held == nullptr || one->held->now != note::detached) return;
+  one->held->now = note::over;  // it is lost in silence
+  one->held = nullptr;
 }
 
 void schedule::stop_or_continue() {
@@ -141,8 +180,7 @@ void schedule::stop_or_continue() {
 }
 
 void schedule::tracer_comes_or_goes() {
-  child* one =
-      somebody([](const child& any) { return any.now == child::living || any.now == child::zombie; });
+  child* one = somebody([](const child& any) { return any.is_there(); });
   if (one == nullptr) return;
   bool comes = one_in(3);
   rig_.kernel.traced(one->pid, comes);
@@ -165,16 +203,17 @@ void schedule::fault_comes() {
       return rig_.kernel.plan(
           {.where = fake_call::wait4, .result = 3'999'999, .word = stopped_by(SIGTRAP), .from = from});
     case 4:
-      rig_.kernel.plan({.where = fake_call::waitid, .error = one_in(2) ? EINTR : EINVAL, .from = from});
+      // EINVAL of the peek alone: of a look it says that the kernel cannot wait by pidfd.
+      rig_.kernel.plan({.where = fake_call::waitid, .error = EINTR, .from = from});
+      rig_.kernel.plan({.where = fake_call::waitid, .error = EINVAL, .pid = -1, .from = from});
   }
 }
 
 void schedule::watch_somebody() {
   child* one = somebody([](const child& any) {
-    bool there = any.now == child::living || any.now == child::zombie;
     bool kept = any.held != nullptr && any.held->now == note::reserved;
     bool takes = any.held == nullptr || any.held->now != note::watching;
-    return takes && (there || (kept && any.now == child::taken));
+    return takes && (any.is_there() || (kept && any.now == child::taken));
   });
   if (one != nullptr) watch_child(*one, one->held == nullptr && one_in(6));
 }
@@ -191,12 +230,12 @@ void schedule::watch_child(child& one, bool reserve) {
       on_change(fresh, change.status.raw());
     };
   }
-  uvreap::callback told = [this, &fresh](const uvreap::child_exit& exit) { on_told(fresh, exit); };
-  if (reserve) told = {};
-  int result = rig_.watch_as(one.pid, {wanted, told});
+  uvreap::callback tell = [this, &fresh](const uvreap::child_exit& exit) { on_delivered(fresh, exit); };
+  if (reserve) tell = {};
+  int result = rig_.watch_as(one.pid, wanted, tell);
   must(result == 0, "it cannot be watched", one.pid);
   if (one.held != nullptr) {
-    if (one.now == child::taken) ++counts_.kept;
+    if (one.now == child::taken) ++counts_.reserved;
     one.held->now = note::over;
   }
   one.held = &fresh;
@@ -204,55 +243,50 @@ void schedule::watch_child(child& one, bool reserve) {
 
 void schedule::watch_the_gone() {
   child* one = somebody([this](const child& any) {
-    return any.now == child::taken && any.held == nullptr && rig_.table.find(any.pid) == nullptr &&
-           !rig_.kernel.exists(any.pid) && !rig_.ready.has(any.pid);
+    return any.now == child::taken && any.held == nullptr && !rig_.kernel.exists(any.pid) &&
+           !has_held_namesake(any);
   });
   if (one == nullptr) return;
   if (faulty_) rig_.kernel.plan_nothing();  // a look that fails cannot say that there is none
-  bool known = std::any_of(children_.begin(), children_.end(),
-                           [one](const child& any) { return any.pid == one->pid && any.held != nullptr; });
-  if (!known)
-    must(rig_.watch_as(one->pid, {{}, [](const auto&) {}}) == UV_ESRCH, "watched, and there is none",
-         one->pid);
+  must(rig_.watch_as(one->pid, {}, [](const auto&) {}) == UV_ESRCH, "watched, and there is none", one->pid);
 }
 
 void schedule::release_somebody() {
-  child* one = somebody([this](const child& any) {
-    return any.held != nullptr && (any.now != child::taken || !rig_.kernel.exists(any.pid));
-  });
+  child* one = somebody([this](const child& any) { return any.held != nullptr && !has_held_namesake(any); });
   if (one == nullptr) return;
-  bool younger = std::any_of(children_.begin(), children_.end(), [one](const child& any) {
-    return &any != one && any.pid == one->pid && any.held != nullptr;
-  });
-  if (younger) return;  // the call would speak of that one
   int result = rig_.release(one->pid);
-  if (one->now == child::taken) {
-    must(result == UV_EALREADY || one->held->now == note::forgotten, "its status is taken", one->pid);
-    return;
-  }
-  must(result == 0 || one->now == child::stolen, "it cannot be released", one->pid);
+  if (one->now == child::taken) return must(result == UV_EALREADY, "its status is taken", one->pid);
+  must(result == 0 || (one->now == child::stolen && result == UV_EALREADY), "it cannot be released",
+       one->pid);
   if (result != 0) return;
   ++counts_.released;
   one->held->now = note::over;
   one->held = nullptr;
 }
 
-void schedule::forget_somebody() {
+void schedule::detach_somebody() {
   child* one = somebody([this](const child& any) {
-    return any.held != nullptr && any.held->now != note::forgotten &&
-           !(any.now == child::taken && rig_.kernel.exists(any.pid));
+    return any.held != nullptr && any.held->now != note::detached && !has_held_namesake(any);
   });
   if (one == nullptr) return;
-  bool younger = std::any_of(children_.begin(), children_.end(), [one](const child& any) {
-    return &any != one && any.pid == one->pid && any.held != nullptr;
-  });
-  if (younger) return;
-  bool in_the_table = rig_.table.find(one->pid) != nullptr;
-  must(rig_.detach(one->pid) == 0, "it cannot be forgotten", one->pid);
-  ++counts_.forgotten;
-  one->held->now = in_the_table ? note::forgotten : note::over;
+  must(rig_.detach(one->pid) == 0, "it cannot be detached", one->pid);
+  ++counts_.detached;
   one->held->changes.clear();
-  if (!in_the_table) one->held = nullptr;
+  one->held->now = one->is_there() ? note::detached : note::over;
+  if (!one->is_there()) one->held = nullptr;
+}
+
+// Whoever else has its number now is not signalled.
+void schedule::kill_somebody() {
+  child* one = somebody([this](const child& any) { return any.held != nullptr && !has_held_namesake(any); });
+  if (one == nullptr) return;
+  if (faulty_) rig_.kernel.plan_nothing();  // what is not proven is not signalled
+  auto before = rig_.kernel.signals().size();
+  int result = rig_.core->kill(one->pid, SIGUSR1);
+  auto sent = rig_.kernel.signals().size() - before;
+  must(result == (one->is_there() ? 0 : UV_ESRCH), "kill() says what is not so", one->pid);
+  must(sent == (one->is_there() ? 1u : 0u), "another was signalled, or none", one->pid);
+  counts_.signalled += static_cast<int>(sent);
 }
 
 }  // namespace test

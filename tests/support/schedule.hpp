@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "pass_rig.hpp"
+#include "core_rig.hpp"
 
 namespace test {
 
@@ -20,8 +20,11 @@ class schedule {
   [[nodiscard]] const std::string& failure() const { return failure_; }  // empty: none yet
 
   struct tally {
-    int told = 0, lost = 0, changes = 0, released = 0, forgotten = 0, kept = 0, reused_numbers = 0,
-        cut_passes = 0;
+    int delivered = 0, lost = 0, recovered = 0, changes = 0, released = 0, detached = 0, reserved = 0,
+        signalled = 0;
+    int reused_numbers = 0;        // of whatever ended
+    int reused_under_a_watch = 0;  // of a stolen child whose watch is open
+    int cut_sweeps = 0;
     tally& operator+=(const tally&);
   };
   [[nodiscard]] tally counts() const;
@@ -34,13 +37,15 @@ class schedule {
     int word = -1;
     bool hidden = false;   // traced, or invisible without __WALL: only what is said to find it is the poller
     note* held = nullptr;  // what the reaper has of it
-    int taken_in_pass = 0;
+    int taken_in_sweep = 0;
+
+    [[nodiscard]] bool is_there() const { return now == living || now == zombie; }
   };
   struct note {  // one watch
     child* whose;
-    enum { watching, reserved, forgotten, over } now;
+    enum { watching, reserved, detached, over } now;
     bool wants_changes = false;
-    std::deque<int> changes{};  // collected and not told yet
+    std::deque<int> changes{};  // collected and not delivered yet
   };
 
   // What happens. Each picks somebody, or does nothing where nobody fits.
@@ -53,13 +58,17 @@ class schedule {
   void watch_somebody();
   void watch_the_gone();
   void release_somebody();
-  void forget_somebody();
-  void one_pass();
+  void detach_somebody();
+  void kill_somebody();
+  void one_sweep();
   void check_all_found(bool by_poller);
 
   void watch_child(child&, bool reserve);
+  [[nodiscard]] bool may_be_reused(const child&) const;
+  [[nodiscard]] bool has_held_namesake(const child&) const;
+  void wake_all(bool by_poller);
   void on_taken(pid_t, int word);
-  void on_told(note&, const uvreap::child_exit&);
+  void on_delivered(note&, const uvreap::child_exit&);
   void on_change(note&, int word);
   void settle();
   void must(bool held, const char* what, pid_t pid = 0);
@@ -72,17 +81,18 @@ class schedule {
   std::mt19937 random_;
   std::string failure_;
   int steps_ = 0;
-  int passes_ = 0;
+  int sweeps_ = 0;
   int called_back_ = 0;
   int takings_ = 0;
   bool faulty_ = false;
   bool quiet_ = false;  // callbacks do nothing
   tally counts_;
 
-  int foreign_chance_, fault_chance_, largest_budget_;
+  int foreign_chance_, fault_chance_;
+  known_by how_;
   std::deque<child> children_;
   std::deque<note> notes_;
-  pass_rig rig_;  // last: its callbacks point at all of the above
+  core_rig rig_;  // last: its callbacks point at all of the above
 };
 
 }  // namespace test

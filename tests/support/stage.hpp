@@ -10,8 +10,9 @@
 //
 // The run's mode comes from the environment, so every test file runs in each of them (tests/meson.build):
 //   UVREAP_TEST_SIGCHLD  always | when_needed | never    never, on the rung peek: the poller alone finds
-//   exits UVREAP_TEST_BACKEND    peek | pidfd | ring | automatic UVREAP_TEST_RUNG     peek | pidfd | ring: what
-//   that comes to, where the kernel says no UVREAP_TEST_DRIVER   default | nowait  nowait: the loop is pumped
+//   exits UVREAP_TEST_BACKEND    peek | pidfd | ring | automatic UVREAP_TEST_RUNG     peek | pidfd | ring:
+//   what that comes to, where the kernel says no UVREAP_TEST_DRIVER   default | nowait  nowait: the loop is
+//   pumped
 #pragma once
 
 #include <uv.h>

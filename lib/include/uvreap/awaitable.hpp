@@ -7,12 +7,12 @@
 //
 // The coroutine goes on where a callback would run: on the loop's thread, in a turn after the exit was
 // collected. If the child cannot be watched it goes on at once, with the error that watch() gave. If the
-// watch ends without an exit it goes on with UV_ECANCELED: inside release(), forget(), close() or the
+// watch ends without an exit it goes on with UV_ECANCELED: inside release(), detach(), close() or the
 // reaper's destructor, so it must not destroy what called it there.
 //
-// Destroying a coroutine that waits here cancels: the child is forgotten, that is reaped and not told. What
-// the coroutine throws is its own promise's business; an exception that leaves resume() ends the program, as
-// from a callback.
+// Destroying a coroutine that waits here cancels: the child is detached, that is reaped and not delivered.
+// What the coroutine throws is its own promise's business; an exception that leaves resume() ends the
+// program, as from a callback.
 #pragma once
 
 #include <sys/types.h>

@@ -44,7 +44,8 @@ class UVREAP_API wait_status {
   [[nodiscard]] constexpr int raw() const noexcept { return raw_; }  // -1: empty
   constexpr explicit operator bool() const noexcept { return raw_ != -1; }
 
-  [[nodiscard]] std::string text() const;  // "exited with 3", "killed by signal 9 (SIGKILL)"; empty: "unknown"
+  [[nodiscard]] std::string text()
+      const;  // "exited with 3", "killed by signal 9 (SIGKILL)"; empty: "unknown"
 
   friend constexpr bool operator==(const wait_status&, const wait_status&) noexcept = default;
 

@@ -53,7 +53,7 @@ class UVREAP_API stdio {
   // Opened by the child: flags and mode are those of open(2), the path is relative to our working directory,
   // not to command::cwd. The errors of open come back from spawn().
   //
-  // WARNING: opening a FIFO that has nobody at its other end holds the calling thread until somebody comes;
+  // WARNING: opening a FIFO that has no process at its other end holds the calling thread until one comes;
   // O_RDWR does not.
   [[nodiscard]] static stdio file(std::string path, int flags, mode_t mode = 0666);
 
@@ -134,9 +134,9 @@ struct UVREAP_API command {
   // close-on-exec.
   bool keep_descriptors = false;
 
-  // The exit of a child with captured streams is told when they have ended too, but at most this long after
-  // it was collected: whoever the child left behind may hold them for ever. 0: what the pipes hold then is
-  // read. Negative: UV_EINVAL.
+  // The exit of a child with captured streams is delivered when they have ended too, but at most this long
+  // after it was collected: whoever the child left behind may hold them for ever. 0: what the pipes hold then
+  // is read. Negative: UV_EINVAL.
   std::chrono::milliseconds drain{1000};
 
   // Both streams, each up to the limit; or the one they are, if error_output is same_as_output().

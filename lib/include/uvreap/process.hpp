@@ -22,8 +22,8 @@ namespace uvreap {
 // failure (UV_EAGAIN, UV_ENOMEM) there is no child, and *out is untouched.
 //
 // All signals are blocked around the fork, so no handler of the parent's ever runs in the child. In the
-// child: handlers that are functions become SIG_DFL; ignored signals stay ignored, except SIGPIPE and SIGCHLD,
-// which become SIG_DFL too; the signal mask is the caller's.
+// child: handlers that are functions become SIG_DFL; ignored signals stay ignored, except SIGPIPE and
+// SIGCHLD, which become SIG_DFL too; the signal mask is the caller's.
 //
 // The caller promises that the child ends by _exit(2) or exec: returning from main there runs libuv's
 // destructor against threads that the child does not have (libuv #4443). As a net, exit(n) in the child ends

@@ -1,75 +1,83 @@
-// Who ended? SIGCHLD says that somebody did, never who; an index answers "up to n pids that may have ended".
-// An answer is a hint: the pass asks wait4 for each.
+// Who ended? SIGCHLD says that some child did, never which; a backend names up to n children that may have
+// ended. What it names is a hint: the sweep asks about each before it collects.
 //
-// Strategies have files of their own: _ring (io_uring), _pidfd (epoll), _peek (waitid); _ladder puts the best
-// that works over peek and is what a reaper holds. An index takes no status and calls nobody back.
+// Each kind has a file: ring (io_uring), pidfd (epoll), peek (waitid). fallback puts the best that works over
+// peek and is what a reaper holds. A new backend is one file here and one line in fallback.cpp. A backend
+// takes no status and runs no callback.
 //
 // Destroying one closes its descriptors and says nothing to the kernel objects behind them, so a forked copy
 // may do it: what the parent armed stays armed.
+//
+// Tried and rejected: a uv_poll_t for each pidfd in the loop's own epoll set. It is 3 to 5 us quicker, but
+// costs 8 system calls to arm and close, aborts the program in libuv when the user's epoll watches run out
+// (ENOSPC), and makes every forked copy abort or spin.
 #pragma once
 
 #include <sys/types.h>
 
-#include <functional>
 #include <memory>
-#include <span>
 
-#include "uvreap/child_exit.hpp"
-#include "uvreap/statistics.hpp"
+#include "child/children.hpp"
 
 namespace uvreap {
 
-struct candidate {
-  pid_t pid;
-  notice said_by;
-};
-
-class exit_index {
+class backend {
  public:
-  exit_index() = default;
-  virtual ~exit_index() = default;
-  exit_index(const exit_index&) = delete;
-  exit_index& operator=(const exit_index&) = delete;
+  backend(const children& living, slot kind) noexcept : living_(living), kind_(kind) {}
+  virtual ~backend() = default;
+  backend(const backend&) = delete;
+  backend& operator=(const backend&) = delete;
 
-  // Room for one more, so that a child that was just forked cannot go unwatched for want of memory.
-  [[nodiscard]] virtual bool make_room() noexcept = 0;
+  // The child's pidfd is open. 0, or UV_E*: why this backend cannot have the child, and then nothing changed.
+  // A child that ended before it was armed is named like any other.
+  [[nodiscard]] virtual int arm(child&) noexcept = 0;
+  virtual void disarm(child&) noexcept = 0;                  // it has been named, or its status is taken
+  virtual void cancel(child& one) noexcept { disarm(one); }  // it lives, and is no longer ours
 
-  // 0, or UV_E*: why this index cannot have the child (one that holds any never says so). A child that ended
-  // before it was armed is found like any other.
-  virtual int arm(pid_t) noexcept = 0;
-  virtual void disarm(pid_t) noexcept = 0;                   // it ended, and its status is taken
-  virtual void give_up(pid_t pid) noexcept { disarm(pid); }  // it lives, and is no longer ours to hear of
-  virtual void doubt(pid_t) noexcept {}  // it was named, but wait4 had no status: a tracer holds the zombie
+  virtual void wake() noexcept = 0;  // the descriptor is readable
+  [[nodiscard]] virtual bool has_work() const noexcept = 0;
+  // Cost: at most three system calls for each child that it may name, and a few more.
+  virtual void take(look_queue&, std::size_t limit) noexcept = 0;
 
-  // SIGCHLD, the poller, or our own descriptor said that somebody may have ended.
-  virtual void hear(notice) noexcept = 0;
+  [[nodiscard]] virtual int polled() const noexcept = 0;  // what the loop polls for reading
+  // In a forked copy that leaves its handles to the copied loop: that loop polls the descriptor again after
+  // uv_loop_fork, and libuv aborts where epoll_ctl says EBADF.
+  virtual void leave_polled_open() noexcept = 0;
 
-  // Cost: at most three system calls for each pid it may give, and a few more.
-  [[nodiscard]] virtual std::size_t take(std::span<candidate>) noexcept = 0;
-  [[nodiscard]] virtual bool has_more() const noexcept = 0;  // take() would look again
+  [[nodiscard]] slot kind() const noexcept { return kind_; }
+  [[nodiscard]] std::size_t size() const noexcept { return size_; }
 
-  // What the loop polls for reading; -1: there is nothing to poll. The index's own.
-  [[nodiscard]] virtual int descriptor() const noexcept { return -1; }
+ protected:
+  // What the kernel gives back with an event. An older child's event is not taken for a younger one's of that
+  // number.
+  static std::uint64_t tag_of(const child& one) noexcept {
+    return std::uint64_t{one.armed_as} << 32 | static_cast<std::uint32_t>(one.pid());
+  }
+  [[nodiscard]] child* tagged(std::uint64_t tag) const noexcept {
+    child* one = living_.find(static_cast<pid_t>(tag & 0xffff'ffff));
+    return one != nullptr && one->on == kind_ && tag_of(*one) == tag ? one : nullptr;
+  }
+  void count(child& one) noexcept {
+    one.on = kind_;
+    ++size_;
+  }
+  bool uncount(child& one) noexcept {  // false: it was not here
+    if (one.on != kind_) return false;
+    one.on = slot::none;
+    --size_;
+    return true;
+  }
+  [[nodiscard]] std::uint32_t next_arming() noexcept { return ++last_armed_as_; }
 
-  // A tick of the poller: what could not be had at start for want of descriptors may be had by now. poll is
-  // given the descriptor that is new then; where it fails, all stays as it was.
-  virtual void try_again(const std::function<int(int descriptor)>& /*poll*/) noexcept {}
-
-  // In a forked copy that leaves its handles to the copied loop: the descriptor stays open when this is
-  // destroyed. That loop polls it again after uv_loop_fork, and libuv aborts where epoll_ctl says EBADF.
-  virtual void leave_descriptor() noexcept {}
-
-  // The wait word of a child whose status somebody else took; false: the kernel does not tell it.
-  [[nodiscard]] virtual bool recover(pid_t, int& /*word*/) noexcept { return false; }
-
-  virtual void describe(statistics&) const noexcept = 0;  // index, children on each rung, steps down
+ private:
+  const children& living_;
+  slot kind_;
+  std::size_t size_ = 0;
+  std::uint32_t last_armed_as_ = 0;
 };
 
-// 0 and an index, or UV_ENOTSUP: that kind is not to be had; UV_EMFILE, UV_ENFILE, UV_ENOMEM: not now.
-[[nodiscard]] int make_exit_index(backend_kind, std::unique_ptr<exit_index>& out) noexcept;
-
-// One rung by itself; each is tried on a real process before it is called good.
-[[nodiscard]] int make_exit_index_ring(std::unique_ptr<exit_index>& out) noexcept;
-[[nodiscard]] int make_exit_index_pidfd(std::unique_ptr<exit_index>& out) noexcept;
+// Each is tried on a real process before it is called good. 0, or UV_E*: why it is not available.
+[[nodiscard]] int make_ring(const children&, std::unique_ptr<backend>& out) noexcept;
+[[nodiscard]] int make_pidfd(const children&, claims&, std::unique_ptr<backend>& out) noexcept;
 
 }  // namespace uvreap

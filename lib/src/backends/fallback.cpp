@@ -2,121 +2,123 @@
 
 #include <uv.h>
 
+#include <algorithm>
+
+#include "os/claims.hpp"
+
 namespace uvreap {
 namespace {
 
-constexpr int climbers_a_tick = 64;
+constexpr std::size_t promoted_a_tick = 64;
+constexpr std::size_t held_beside_a_backend = 64;  // pidfds that ring and peek hold, to know births cheaply
 
-bool for_good(int error) noexcept {
-  return error == UV_ENOSYS || error == UV_EPERM || error == UV_EACCES || error == UV_EINVAL;
+bool is_transient(int error) noexcept {
+  return error == UV_EMFILE || error == UV_ENFILE || error == UV_ENOMEM;
+}
+bool is_permanent(int error) noexcept {
+  return error == UV_ENOSYS || error == UV_EPERM || error == UV_EACCES;
+}
+bool is_of_the_number(int error) noexcept {
+  return error == UV_ESRCH || error == UV_EINVAL || error == UV_ENOENT;
 }
 
 }  // namespace
 
-bool passing(int error) noexcept { return error == UV_EMFILE || error == UV_ENFILE || error == UV_ENOMEM; }
-
-int make_top_rung(backend_kind kind, std::unique_ptr<exit_index>& out) noexcept {
-  switch (kind) {
-    case backend_kind::ring:
-      return make_exit_index_ring(out);
-    case backend_kind::pidfd:
-      return make_exit_index_pidfd(out);
-    case backend_kind::peek:
-      return 0;
-    case backend_kind::automatic:
-      break;
-  }
-  int why_no_ring = make_exit_index_ring(out);
+int fallback::make_best(backend_kind kind) noexcept {
+  if (kind == backend_kind::ring) return make_ring(living_, best_);
+  if (kind == backend_kind::pidfd) return make_pidfd(living_, claims_, best_);
+  if (kind == backend_kind::peek) return 0;
+  int why_no_ring = make_ring(living_, best_);
   if (why_no_ring == 0) return 0;
-  int why_no_pidfd = make_exit_index_pidfd(out);
+  int why_no_pidfd = make_pidfd(living_, claims_, best_);
   return why_no_pidfd == 0 ? why_no_ring : why_no_pidfd;
 }
 
-bool exit_index_ladder::make_room() noexcept { return peek_.make_room() && (!top_ || top_->make_room()); }
+int fallback::open(backend_kind kind) noexcept {
+  degraded_ = make_best(kind);
+  if (kind == backend_kind::automatic || degraded_ == 0) return 0;
+  return is_transient(degraded_) ? degraded_ : UV_ENOTSUP;
+}
 
-int exit_index_ladder::arm_on_top(pid_t pid) noexcept {
-  if (refused_) return stepped_down_;
-  int error = top_->arm(pid);
-  if (error == 0 || error == UV_ESRCH)
-    return error;  // ESRCH: there is no such process, which watch() finds out
-  stepped_down_ = error;
-  refused_ = for_good(error);
+int fallback::arm_on_best(child& one, int pidfd_error) noexcept {
+  if (refused_) return degraded_;
+  int error = pidfd_error != 0 ? pidfd_error : best_->arm(one);
+  if (error == 0 || (pidfd_error != 0 && is_of_the_number(error))) return error;
+  degraded_ = error;
+  refused_ = is_permanent(error);
   return error;
 }
 
-int exit_index_ladder::arm(pid_t pid) noexcept {
-  if (!top_ || arm_on_top(pid) != 0) peek_.arm(pid);
-  return 0;
+void fallback::arm(child& one, int pidfd_error) noexcept {
+  if (!best_ || arm_on_best(one, pidfd_error) != 0) peek_.add(one);
 }
 
-void exit_index_ladder::disarm(pid_t pid) noexcept {
-  if (top_) top_->disarm(pid);
-  peek_.disarm(pid);
+void fallback::settle(child& one) noexcept {
+  if (one.on != slot::pidfd) (void)one.id.keep(claims_, std::min(claims::most_held(), held_beside_a_backend));
 }
 
-void exit_index_ladder::give_up(pid_t pid) noexcept {
-  if (top_) top_->give_up(pid);
-  peek_.give_up(pid);
+void fallback::disarm(child& one) noexcept {
+  if (best_) best_->disarm(one);
+  peek_.remove(one);
 }
 
-void exit_index_ladder::doubt(pid_t pid) noexcept {
-  if (!top_) return;
-  // Off the rung that would name it at once for ever (tokio #7144, GLib #3071), to where the poller asks now
-  // and then, and SIGCHLD when the tracer lets go. Without memory for that the loop turns rather than lose
-  // it.
-  if (!peek_.make_room()) {
-    top_->arm(pid);
-    return;
-  }
-  top_->disarm(pid);
-  peek_.arm(pid);
+void fallback::cancel(child& one) noexcept {
+  if (best_) best_->cancel(one);
+  peek_.remove(one);
 }
 
-void exit_index_ladder::try_again(const std::function<int(int)>& poll) noexcept {
-  if (top_ || !passing(stepped_down_)) return;
-  std::unique_ptr<exit_index> top;
-  int why_not = make_top_rung(backend_kind::automatic, top);
-  if (!top) {
-    stepped_down_ = why_not;
-  } else if (poll(top->descriptor()) == 0) {
-    top_ = std::move(top);
+void fallback::suspect(child& one) noexcept {
+  // Off the backend that would name it at once for ever (tokio #7144, GLib #3071), to where the poller asks
+  // now and then, and SIGCHLD when the tracer lets go.
+  if (best_) best_->disarm(one);
+  if (one.on == slot::none) peek_.add(one);
+}
+
+void fallback::try_again(const std::function<int(int)>& poll) noexcept {
+  if (best_ || !is_transient(degraded_)) return;
+  int why_not = make_best(backend_kind::automatic);
+  if (!best_) {
+    degraded_ = why_not;
+  } else if (poll(best_->polled()) != 0) {
+    best_.reset();
   }
 }
 
-void exit_index_ladder::hear(notice who) noexcept {
+void fallback::wake(notice who) noexcept {
   if (who == notice::backend) {
-    if (top_) top_->hear(who);
+    if (best_) best_->wake();
     return;
   }
-  if (who == notice::poller) climb();
-  peek_.hear(who);
+  if (who == notice::poller) promote();
+  peek_.wake(who);
 }
 
-std::size_t exit_index_ladder::take(std::span<candidate> out) noexcept {
-  std::size_t count = top_ ? top_->take(out) : 0;
-  return count != 0 ? count : peek_.take(out);
+void fallback::take_named(look_queue& out, std::size_t limit) noexcept {
+  if (best_) best_->take(out, limit);
+  if (out.empty() && peek_.has_first()) peek_.take_first(out);
 }
 
-bool exit_index_ladder::has_more() const noexcept { return (top_ && top_->has_more()) || peek_.has_more(); }
-
-void exit_index_ladder::climb() noexcept {
-  if (!top_ || refused_) return;
-  for (int tried = 0; tried < climbers_a_tick; ++tried) {
-    pid_t pid = peek_.first_above(climbed_to_);
-    if (pid == 0) {
-      climbed_to_ = 0;  // all have been tried: from the beginning with the next tick
-      return;
-    }
-    if (!top_->make_room() || arm_on_top(pid) != 0) return;
-    climbed_to_ = pid;
-    peek_.disarm(pid);
+void fallback::promote() noexcept {
+  if (!best_ || refused_) return;
+  for (std::size_t left = std::min(peek_.size(), promoted_a_tick); left != 0; --left) {
+    child& one = peek_.turn();
+    int pidfd_error = one.id.is_held() ? 0 : one.id.reopen();
+    peek_.remove(one);
+    if (pidfd_error == UV_ESRCH || arm_on_best(one, pidfd_error) != 0) peek_.add(one);
+    settle(one);
+    if (one.on == slot::peek && pidfd_error != UV_ESRCH) return;
   }
 }
 
-void exit_index_ladder::describe(statistics& stats) const noexcept {
-  peek_.describe(stats);
-  if (top_) top_->describe(stats);
-  stats.degraded = stepped_down_;
+void fallback::describe(statistics& stats) const noexcept {
+  stats.backend = backend_kind::peek;
+  stats.on_peek = peek_.size();
+  stats.degraded = degraded_;
+  if (!best_) return;
+  bool is_ring = best_->kind() == slot::ring;
+  stats.backend = is_ring ? backend_kind::ring : backend_kind::pidfd;
+  stats.on_backend = best_->size();
+  (is_ring ? stats.on_ring : stats.on_pidfd) = best_->size();
 }
 
 }  // namespace uvreap

@@ -1,11 +1,13 @@
-// The best index that works, over the one that always does.
+// The best backend that works, over the one that always does.
 //
-// A child goes to the top rung if that can have it, else to peek. Each step down is counted, none is an
-// error: with EMFILE, ENFILE and ENOMEM the next child tries again, with ENOSYS, EPERM, EACCES and EINVAL
-// (seccomp profiles, old kernels) nobody does. At each tick of the poller some children climb back, to a top
-// rung that could not be had at start, too.
+// A child goes to the best backend if that can have it, else to peek. Each fallback is counted, none is an
+// error. What pidfd_open says of one number (EINVAL or ENOENT for a thread's, ESRCH) concerns that number
+// alone; with EMFILE, ENFILE and ENOMEM the next child tries again; the backend is switched off for good only
+// by its trial at start and by ENOSYS, EPERM and EACCES (seccomp profiles). At each tick of the poller some
+// children are promoted again, to a backend that was not available at start, too.
 #pragma once
 
+#include <functional>
 #include <memory>
 
 #include "backends/backend.hpp"
@@ -13,45 +15,47 @@
 
 namespace uvreap {
 
-// 0, or why the kind (automatic: the best one) is not there; automatic may find a lower rung then.
-[[nodiscard]] int make_top_rung(backend_kind, std::unique_ptr<exit_index>& out) noexcept;
-
-// What may be different in a moment; everything else about a rung that cannot be had is for good.
-[[nodiscard]] bool passing(int error) noexcept;
-
-class exit_index_ladder final : public exit_index {
+class fallback {
  public:
-  // top: null if none could be had, and then why.
-  exit_index_ladder(std::unique_ptr<exit_index> top, int why_not) noexcept
-      : top_(std::move(top)), stepped_down_(why_not) {}
+  fallback(const children& living, claims& all) noexcept : living_(living), claims_(all), peek_(living) {}
 
-  [[nodiscard]] bool make_room() noexcept override;
-  int arm(pid_t) noexcept override;
-  void disarm(pid_t) noexcept override;
-  void give_up(pid_t) noexcept override;
-  void doubt(pid_t) noexcept override;
-  void hear(notice) noexcept override;
-  [[nodiscard]] std::size_t take(std::span<candidate>) noexcept override;
-  [[nodiscard]] bool has_more() const noexcept override;
-  [[nodiscard]] int descriptor() const noexcept override { return top_ ? top_->descriptor() : -1; }
-  void try_again(const std::function<int(int)>& poll) noexcept override;
-  void leave_descriptor() noexcept override {
-    if (top_) top_->leave_descriptor();
+  // 0; UV_ENOTSUP: that kind is not available here; UV_EMFILE, UV_ENFILE, UV_ENOMEM: not now.
+  [[nodiscard]] int open(backend_kind) noexcept;
+
+  void arm(child&, int pidfd_error) noexcept;  // pidfd_error: why its pidfd is not open, or 0
+  void settle(child&) noexcept;                // armed and looked at: its pidfd is kept for later, or closed
+  void disarm(child&) noexcept;                // its status is taken
+  void cancel(child&) noexcept;                // it lives, and is no longer ours
+  void suspect(child&) noexcept;               // it was named, and there is no status to collect yet
+
+  void wake(notice) noexcept;
+  [[nodiscard]] bool has_named() const noexcept { return (best_ && best_->has_work()) || peek_.has_first(); }
+  void take_named(look_queue&, std::size_t limit) noexcept;
+  [[nodiscard]] bool has_round() const noexcept { return peek_.has_round(); }
+  void take_round(look_queue& out, std::size_t limit) noexcept { peek_.take_round(out, limit); }
+
+  // A tick of the poller: what was not available at start for want of descriptors may be by now. poll is
+  // given the descriptor that is new then; where it fails, all stays as it was.
+  void try_again(const std::function<int(int descriptor)>& poll) noexcept;
+
+  [[nodiscard]] int polled() const noexcept { return best_ ? best_->polled() : -1; }
+  void leave_polled_open() noexcept {
+    if (best_) best_->leave_polled_open();
   }
-  [[nodiscard]] bool recover(pid_t pid, int& word) noexcept override {
-    return top_ && top_->recover(pid, word);
-  }
-  void describe(statistics&) const noexcept override;
+  [[nodiscard]] std::size_t unnamed() const noexcept { return peek_.size(); }
+  void describe(statistics&) const noexcept;
 
  private:
-  [[nodiscard]] int arm_on_top(pid_t) noexcept;
-  void climb() noexcept;
+  [[nodiscard]] int make_best(backend_kind) noexcept;
+  [[nodiscard]] int arm_on_best(child&, int pidfd_error) noexcept;
+  void promote() noexcept;
 
-  std::unique_ptr<exit_index> top_;
-  exit_index_peek peek_;
-  int stepped_down_;
+  const children& living_;
+  claims& claims_;
+  std::unique_ptr<backend> best_;
+  peek peek_;
+  int degraded_ = 0;
   bool refused_ = false;
-  pid_t climbed_to_ = 0;  // where the last climb stopped
 };
 
 }  // namespace uvreap

@@ -1,10 +1,10 @@
-// The rung that costs no descriptor: an io_uring poll request on a pidfd. A request holds the open file, not
-// the descriptor, so the pidfd is closed as soon as the request is in, and later forks have nothing to copy.
+// An io_uring poll request on a pidfd, which costs no descriptor: a request holds the open file, so the pidfd
+// can be closed as soon as the request is in, and later forks have nothing to copy.
 //
 // The kernel keeps what is ready until it is asked for (DEFER_TASKRUN, Linux 6.1), and from 6.13 on gives
 // about 20 a call. Without that the exits of a burst are worked off all at once wherever the loop's thread
-// happens to be, and a pass of it took up to 16 ms. Such a ring's own descriptor wakes nobody; it rings a
-// bell, an eventfd, which is what the loop polls.
+// happens to be, and a sweep of it took up to 16 ms. Such a ring's own descriptor wakes no poll; it signals
+// an eventfd, which is what the loop polls.
 //
 // What else the kernel does with it, each found by trying:
 // - A request on a zombie completes at once, so arming late loses nothing.
@@ -28,8 +28,7 @@
 #include <new>
 
 #include "backends/backend.hpp"
-#include "os/descriptor.hpp"
-#include "child/pid_map.hpp"
+#include "child/round.hpp"
 #include "os/syscalls.hpp"
 
 namespace uvreap {
@@ -39,112 +38,81 @@ constexpr unsigned submissions = 8;  // one at a time, and each is submitted at 
 constexpr unsigned completions = 1024;
 constexpr unsigned keeps_what_is_ready =
     IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_TASKRUN_FLAG;
+constexpr int most_batches = 16;      // of completions that are passed over in a row
+constexpr std::uint64_t nobodys = 0;  // the tag of no child
 
-class exit_index_ring final : public exit_index {
+class ring_backend final : public backend {
  public:
-  exit_index_ring() noexcept : bell_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {}
-  ~exit_index_ring() override { close(); }
+  explicit ring_backend(const children& living) noexcept
+      : backend(living, slot::ring), eventfd_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {}
+  ~ring_backend() override { close(); }
 
-  [[nodiscard]] int usable() noexcept {
-    if (!bell_) return uv_translate_sys_error(errno);
-    if (!make_room()) return UV_ENOMEM;
-    if (int error = arm(::getpid()); error != 0) return error;
+  [[nodiscard]] int try_out() noexcept {
+    if (!eventfd_) return uv_translate_sys_error(errno);
+    descriptor ours(sys::pidfd_open(::getpid()));
+    if (!ours) return uv_translate_sys_error(errno);
+    constexpr std::uint64_t trial = 1;
+    if (int error = submit_poll(ours.get(), trial); error != 0) return error;
     unsigned refusals = drain();  // of a living process there is no completion, unless it is a refusal
-    give_up(::getpid());
+    withdraw(trial);
     // That of the withdrawal, and that of the request.
     for (int tries = 0; tries < 4 && has_news(); ++tries) drain();
     rest();
     return refusals == 0 ? 0 : UV_ENOTSUP;
   }
 
-  [[nodiscard]] bool make_room() noexcept override { return armed_.make_room(); }
-
-  int arm(pid_t pid) noexcept override {
-    owned_descriptor pidfd(sys::pidfd_open(pid));
-    if (!pidfd) return uv_translate_sys_error(errno);
-    std::uint32_t generation = ++last_generation_;
-    auto poll = [&](io_uring_sqe* entry) {
-      ::io_uring_prep_poll_add(entry, pidfd.get(), POLLIN);
-      entry->user_data = tag(pid, generation);
-    };
-    int error = submit(poll);
+  int arm(child& one) noexcept override {
+    descriptor fresh;
+    if (one.id.pidfd() < 0) {
+      if (int error = one.id.reopen(fresh); error != 0) return error;
+    }
+    int pidfd = fresh ? fresh.get() : one.id.pidfd();
+    one.armed_as = next_arming();
+    int error = submit_poll(pidfd, tag_of(one));
     if (error == UV_EEXIST) {
       begin_anew();
-      error = submit(poll);
+      error = submit_poll(pidfd, tag_of(one));
     }
-    if (error == 0) armed_.add(pid, generation);
-    return error;
+    if (error != 0) return error;
+    count(one);
+    armed_.add(one);
+    return 0;
   }
 
-  // Its request has completed, or does so at once; the completion is then an older child's by its generation.
-  void disarm(pid_t pid) noexcept override { armed_.remove(pid); }
-
-  void give_up(pid_t pid) noexcept override {
-    std::uint32_t* generation = armed_.find(pid);
-    if (generation == nullptr) return;
-    std::uint64_t request = tag(pid, *generation);
-    armed_.remove(pid);
-    // If it cannot be withdrawn now, it completes with the child, and is nobody's then.
-    (void)submit([&](io_uring_sqe* entry) {
-      ::io_uring_prep_poll_remove(entry, request);
-      entry->user_data = nobodys;
-    });
+  // Its request has completed, or does so at once; the completion is then of an older arming.
+  void disarm(child& one) noexcept override {
+    if (uncount(one)) armed_.remove(one);
   }
 
-  void hear(notice who) noexcept override {
-    if (who == notice::backend) look_ = true;
+  void cancel(child& one) noexcept override {
+    if (one.on != slot::ring) return;
+    disarm(one);
+    withdraw(
+        tag_of(one));  // if it cannot be withdrawn now, it completes with the child, and is no child's then
   }
 
-  [[nodiscard]] std::size_t take(std::span<candidate> out) noexcept override {
-    if (rearmed_to_ != all) return rearm(out);
-    if (!look_) return 0;
-    if (ask() == -EEXIST) begin_anew();
-    if (!is_open_) return rest(), 0;
-    std::array<io_uring_cqe*, 16> answers{};
-    std::array<pid_t, 16> cancelled{};
-    std::size_t to_rearm = 0;
-    std::size_t count = 0;
-    auto limit = static_cast<unsigned>(std::min(answers.size(), out.size()));
-    unsigned got = ::io_uring_peek_batch_cqe(&ring_, answers.data(), limit);
-    for (unsigned i = 0; i < got; ++i) {
-      pid_t pid = pid_of(answers[i]->user_data);
-      std::uint32_t* generation = armed_.find(pid);
-      if (generation == nullptr || tag(pid, *generation) != answers[i]->user_data)
-        continue;  // an older child's
-      if (answers[i]->res == -ECANCELED) {
-        cancelled[to_rearm++] = pid;  // the thread that armed it has ended
-      } else {
-        armed_.remove(pid);
-        out[count++] = {pid, notice::backend};
-      }
+  void wake() noexcept override { look_ = true; }
+  [[nodiscard]] bool has_work() const noexcept override { return look_ || rearm_left_ != 0; }
+
+  void take(look_queue& out, std::size_t limit) noexcept override {
+    for (; limit != 0 && rearm_left_ != 0; --limit, --rearm_left_) {
+      if (armed_.size() == 0)
+        rearm_left_ = 1;  // the last of them has gone
+      else
+        rearm(armed_.turn(), out);
     }
-    ::io_uring_cq_advance(&ring_, got);
-    for (std::size_t i = 0; i < to_rearm; ++i) count += arm_or_name(cancelled[i], out[count]);
+    if (!look_ || limit == 0) return;
+    // Completions of older armings are passed over at little cost: those that come behind are not to wait for
+    // them.
+    for (int batches = 0; batches < most_batches && out.empty() && has_news(); ++batches)
+      take_batch(out, limit);
     if (!has_news()) rest();
-    return count;
   }
 
-  [[nodiscard]] bool has_more() const noexcept override { return look_ || rearmed_to_ != all; }
-  [[nodiscard]] int descriptor() const noexcept override { return bell_.get(); }
-
-  void leave_descriptor() noexcept override { (void)bell_.release(); }
-
-  void describe(statistics& stats) const noexcept override {
-    stats.backend = backend_kind::ring;
-    stats.on_ring = stats.on_backend = armed_.size();
-  }
+  [[nodiscard]] int polled() const noexcept override { return eventfd_.get(); }
+  void leave_polled_open() noexcept override { (void)eventfd_.release(); }
 
  private:
-  static constexpr std::uint64_t nobodys = 0;  // of no child
-  static constexpr pid_t none = 0;
-  static constexpr pid_t all = -1;
-
-  // The generation keeps a completion of an older child from speaking for a younger one with the same number.
-  static std::uint64_t tag(pid_t pid, std::uint32_t generation) noexcept {
-    return std::uint64_t{generation} << 32 | static_cast<std::uint32_t>(pid);
-  }
-  static pid_t pid_of(std::uint64_t tag) noexcept { return static_cast<pid_t>(tag & 0xffff'ffff); }
-
   // ---- the ring itself
 
   [[nodiscard]] int open() noexcept {
@@ -153,7 +121,7 @@ class exit_index_ring final : public exit_index {
     if (error == -EINVAL) error = set_up(0);  // a kernel before 6.1
     if (error != 0) return uv_translate_sys_error(-error);
     is_open_ = true;
-    error = ::io_uring_register_eventfd(&ring_, bell_.get());
+    error = ::io_uring_register_eventfd(&ring_, eventfd_.get());
     if (error != 0) close();
     return uv_translate_sys_error(-error);
   }
@@ -182,11 +150,45 @@ class exit_index_ring final : public exit_index {
     prepare(entry);
     int result = ::io_uring_submit(&ring_);
     if (result >= 0 && ::io_uring_sq_ready(&ring_) == 0) return 0;
-    // Not taken, and it cannot be taken back. It must not go in later, when the descriptor in it is
-    // another's.
+    // Not taken, and it cannot be taken back. It must not go in later, when its descriptor is another's.
     ::io_uring_prep_nop(entry);
     entry->user_data = nobodys;
     return result < 0 ? uv_translate_sys_error(-result) : UV_EAGAIN;
+  }
+
+  [[nodiscard]] int submit_poll(int pidfd, std::uint64_t tag) noexcept {
+    return submit([&](io_uring_sqe* entry) {
+      ::io_uring_prep_poll_add(entry, pidfd, POLLIN);
+      entry->user_data = tag;
+    });
+  }
+
+  void withdraw(std::uint64_t tag) noexcept {
+    (void)submit([&](io_uring_sqe* entry) {
+      ::io_uring_prep_poll_remove(entry, tag);
+      entry->user_data = nobodys;
+    });
+  }
+
+  void take_batch(look_queue& out, std::size_t limit) noexcept {
+    if (ask() == -EEXIST) return begin_anew();
+    std::array<io_uring_cqe*, 16> answers{};
+    std::array<child*, 16> cancelled{};
+    std::size_t to_rearm = 0;
+    auto most = static_cast<unsigned>(std::min(answers.size(), limit));
+    unsigned found = ::io_uring_peek_batch_cqe(&ring_, answers.data(), most);
+    for (unsigned i = 0; i < found; ++i) {
+      child* one = tagged(answers[i]->user_data);
+      if (one == nullptr) continue;  // of an older arming
+      if (answers[i]->res == -ECANCELED) {
+        cancelled[to_rearm++] = one;  // the thread that armed it has ended
+      } else {
+        disarm(*one);
+        name(*one, notice::backend, out);
+      }
+    }
+    ::io_uring_cq_advance(&ring_, found);
+    for (std::size_t i = 0; i < to_rearm; ++i) rearm(*cancelled[i], out);
   }
 
   // Has the kernel give some of what it keeps, if we have none left. It may leave its flag standing when it
@@ -213,10 +215,11 @@ class exit_index_ring final : public exit_index {
     return count;
   }
 
-  // Until the bell rings, which it has done for what we asked for, too. Silenced first, looked at second.
+  // Until the eventfd is signalled, which it has been for what we asked for, too. Silenced first, looked at
+  // second.
   void rest() noexcept {
-    eventfd_t rung = 0;
-    (void)::eventfd_read(bell_.get(), &rung);
+    eventfd_t times = 0;
+    (void)::eventfd_read(eventfd_.get(), &times);
     look_ = has_news();
   }
 
@@ -225,46 +228,31 @@ class exit_index_ring final : public exit_index {
   void begin_anew() noexcept {
     close();
     ++moves_;
-    rearmed_to_ = none;
-    (void)::eventfd_write(bell_.get(), 1);  // nobody else may make a pass due
+    rearm_left_ = armed_.size();
+    (void)::eventfd_write(eventfd_.get(), 1);  // nothing else may mark a sweep due
   }
 
-  // Some at a time.
-  [[nodiscard]] std::size_t rearm(std::span<candidate> out) noexcept {
-    std::size_t count = 0;
-    for (std::size_t tried = 0; tried < out.size(); ++tried) {
-      pid_t pid = armed_.first_above(rearmed_to_);
-      rearmed_to_ = pid == 0 ? all : pid;
-      if (pid == 0) break;
-      count += arm_or_name(pid, out[count]);
-    }
-    return count;
+  // What cannot be armed is named: that leads it to the fallback.
+  void rearm(child& one, look_queue& out) noexcept {
+    disarm(one);
+    if (arm(one) != 0) name(one, notice::backend, out);
   }
 
-  // Who cannot be armed is named: that leads it down the ladder. The number of those that were named.
-  [[nodiscard]] std::size_t arm_or_name(pid_t pid, candidate& named) noexcept {
-    if (arm(pid) == 0) return 0;
-    armed_.remove(pid);
-    named = {pid, notice::backend};
-    return 1;
-  }
-
-  owned_descriptor bell_;
+  descriptor eventfd_;
   io_uring ring_{};
   bool is_open_ = false;
-  pid_map<std::uint32_t> armed_;
-  std::uint32_t last_generation_ = 0;
+  round<round_tag> armed_;
+  std::size_t rearm_left_ = 0;
   bool look_ = false;
   int moves_ = 0;
-  pid_t rearmed_to_ = all;  // children up to this number have been armed again
 };
 
 }  // namespace
 
-int make_exit_index_ring(std::unique_ptr<exit_index>& out) noexcept {
-  std::unique_ptr<exit_index_ring> made(new (std::nothrow) exit_index_ring);
+int make_ring(const children& living, std::unique_ptr<backend>& out) noexcept {
+  std::unique_ptr<ring_backend> made(new (std::nothrow) ring_backend(living));
   if (!made) return UV_ENOMEM;
-  int error = made->usable();
+  int error = made->try_out();
   if (error == 0) out = std::move(made);
   return error;
 }

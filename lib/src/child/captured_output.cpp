@@ -6,60 +6,58 @@
 
 namespace uvreap {
 
-bool capture::wanted_by(const command& what) noexcept {
+bool captured_output::is_wanted_by(const command& what) noexcept {
   return what.output.is_captured() || what.error_output.is_captured();
 }
 
-int capture::open(const command& what) noexcept {
+int captured_output::open(const command& what) noexcept {
   if (what.drain.count() < 0) return UV_EINVAL;
   if (with_.into == nullptr) with_.into.reset(new (std::nothrow) reading::buffer);
   if (with_.into == nullptr) return UV_ENOMEM;
   drain_ms_ = static_cast<std::uint64_t>(what.drain.count());
   auto init = [&](uv_timer_t* handle) { return uv_timer_init(with_.loop, handle); };
-  if (int error = drain_.open(init, this, with_.farewell); error != 0) return error;
+  if (int error = drain_.open(init, this, with_.barrier); error != 0) return error;
   if (int error = streams_[output].open(*this, what.output); error != 0) return error;
   return streams_[error_output].open(*this, what.error_output);
 }
 
-command capture::with_pipes(const command& what) {
+command captured_output::with_pipes(const command& what) {
   command piped = what;
   if (what.output.is_captured()) piped.output = stdio::pipe(&streams_[output].descriptor);
   if (what.error_output.is_captured()) piped.error_output = stdio::pipe(&streams_[error_output].descriptor);
   return piped;
 }
 
-void capture::begin() noexcept {
+void captured_output::begin() noexcept {
   for (stream& one : streams_) one.begin();
 }
 
-void capture::discard() noexcept {
+void captured_output::discard() noexcept {
   for (stream& one : streams_) {
     one.limit = 0;
-    one.read = {.cut_by_limit = one.read.cut_by_limit || !one.read.bytes.empty()};
+    one.read = {.bytes = {}, .cut_by_limit = one.read.cut_by_limit || !one.read.bytes.empty()};
   }
 }
 
-void capture::collected() noexcept {
-  is_collected_ = true;
-  if (ended()) return;
-  uv_timer_start(
-      drain_.get(),
-      [](uv_timer_t* handle) {
-        auto* owner = static_cast<capture*>(handle->data);
-        if (owner == nullptr || owner->with_.is_copy()) return;
-        // Marked here and told in the check phase: what is in the pipe now is read in between.
-        owner->time_is_up_ = true;
-        owner->with_.on_end();
-      },
-      drain_ms_, 0);
+void captured_output::collected(pid_t pid, std::uint64_t serial) noexcept {
+  pid_ = pid;
+  serial_ = serial;
+  if (has_ended() || !drain_) return;
+  uv_timer_start(drain_.get(), call_owner<&captured_output::on_drained, uv_timer_t>, drain_ms_, 0);
 }
 
-bool capture::ended() const noexcept {
-  auto has_ended = [](const stream& one) { return !one.pipe; };
-  return time_is_up_ || std::ranges::all_of(streams_, has_ended);
+void captured_output::on_drained() noexcept {
+  // Marked here and delivered in the check phase: what is in the pipe now is read in between.
+  time_is_up_ = true;
+  with_.on_end(pid_, serial_);
 }
 
-void capture::hand_over(child_exit& to) noexcept {
+bool captured_output::has_ended() const noexcept {
+  auto is_at_its_end = [](const stream& one) { return !one.pipe; };
+  return time_is_up_ || std::ranges::all_of(streams_, is_at_its_end);
+}
+
+void captured_output::hand_over(child_exit& to) noexcept {
   for (stream& one : streams_) {
     if (one.pipe) one.read.cut_by_time = true;
     one.pipe.close();
@@ -68,24 +66,24 @@ void capture::hand_over(child_exit& to) noexcept {
   to.error_output = std::move(streams_[error_output].read);
 }
 
-void capture::leave_to_the_loop() noexcept {
-  drain_.leave_to_the_loop();
-  for (stream& one : streams_) one.pipe.leave_to_the_loop();
+void captured_output::abandon_after_fork() noexcept {
+  drain_.abandon_after_fork();
+  for (stream& one : streams_) one.pipe.abandon_after_fork();
 }
 
 // ---- one stream
 
-int capture::stream::open(capture& owner, const stdio& wanted) noexcept {
+int captured_output::stream::open(captured_output& owner, const stdio& wanted) noexcept {
   if (!wanted.is_captured()) return 0;
   whose = &owner;
   limit = wanted.limit();
   auto init = [&](uv_pipe_t* handle) { return uv_pipe_init(owner.with_.loop, handle, 0); };
-  return pipe.open(init, this, owner.with_.farewell);
+  return pipe.open(init, this, owner.with_.barrier);
 }
 
-void capture::stream::begin() noexcept {
+void captured_output::stream::begin() noexcept {
   if (!pipe) return;
-  owned_descriptor ours(descriptor);
+  uvreap::descriptor ours(descriptor);
   auto* handle = reinterpret_cast<uv_stream_t*>(pipe.get());
   int error = uv_pipe_open(pipe.get(), descriptor);
   if (error == 0) {
@@ -97,7 +95,7 @@ void capture::stream::begin() noexcept {
   pipe.close();
 }
 
-void capture::stream::add(const char* bytes, std::size_t size) noexcept try {
+void captured_output::stream::add(const char* bytes, std::size_t size) noexcept try {
   std::size_t fits = std::min(size, limit - read.bytes.size());
   if (fits < size) read.cut_by_limit = true;
   read.bytes.append(bytes, fits);
@@ -106,14 +104,14 @@ void capture::stream::add(const char* bytes, std::size_t size) noexcept try {
   limit = read.bytes.size();
 }
 
-void capture::stream::end() noexcept {
+void captured_output::stream::end() noexcept {
   pipe.close();
-  if (whose->is_collected_ && whose->ended()) whose->with_.on_end();
+  if (whose->pid_ != 0 && whose->has_ended()) whose->with_.on_end(whose->pid_, whose->serial_);
 }
 
-void capture::provide(uv_handle_t* handle, std::size_t, uv_buf_t* out) noexcept {
-  auto* one = static_cast<stream*>(handle->data);
-  if (one == nullptr || one->whose->with_.is_copy()) {  // the bytes are the parent's: libuv says UV_ENOBUFS
+void captured_output::provide(uv_handle_t* handle, std::size_t, uv_buf_t* out) noexcept {
+  auto* one = owner_of<stream>(reinterpret_cast<uv_pipe_t*>(handle));
+  if (one == nullptr) {  // the bytes are the parent's: libuv says UV_ENOBUFS
     *out = uv_buf_init(nullptr, 0);
     return;
   }
@@ -121,9 +119,9 @@ void capture::provide(uv_handle_t* handle, std::size_t, uv_buf_t* out) noexcept 
   *out = uv_buf_init(into.data(), static_cast<unsigned>(into.size()));
 }
 
-void capture::on_read(uv_stream_t* handle, ssize_t count, const uv_buf_t* buffer) noexcept {
-  auto* one = static_cast<stream*>(handle->data);
-  if (one == nullptr || one->whose->with_.is_copy()) {
+void captured_output::on_read(uv_stream_t* handle, ssize_t count, const uv_buf_t* buffer) noexcept {
+  auto* one = owner_of<stream>(reinterpret_cast<uv_pipe_t*>(handle));
+  if (one == nullptr) {
     uv_read_stop(handle);
     return;
   }

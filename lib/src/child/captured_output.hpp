@@ -1,9 +1,8 @@
 // The output of a child, read by ourselves: of stdout and stderr those that its command has captured, each
 // until its end.
 //
-// The exit waits for those ends (ready_list), but not for ever: a grandchild may hold a pipe as long as it
-// likes (Go gave os/exec its WaitDelay for that, golang/go#23019). From its collection on the drain bounds
-// the reading.
+// The exit waits for those ends, but not for ever: a grandchild may hold a pipe as long as it likes (Go gave
+// os/exec its WaitDelay for that, golang/go#23019). From its collection on the drain bounds the reading.
 #pragma once
 
 #include <uv.h>
@@ -14,7 +13,6 @@
 #include <memory>
 
 #include "os/descriptor.hpp"
-#include "os/claims.hpp"
 #include "os/uv_handle.hpp"
 #include "uvreap/child_exit.hpp"
 #include "uvreap/command.hpp"
@@ -25,23 +23,19 @@ namespace uvreap {
 struct reading {
   using buffer = std::array<char, 65'536>;
 
-  registry& all;
-  std::uint64_t origin;
-  std::function<void()> on_end;  // some exit waits for its output no longer
   uv_loop_t* loop = nullptr;
-  std::shared_ptr<void> farewell{};
+  std::shared_ptr<close_barrier> barrier{};
+  std::function<void(pid_t, std::uint64_t serial)> on_end{};  // that child's exit waits no longer
   std::unique_ptr<buffer> into{};  // libuv reads one pipe at a time; made with the first capture
-
-  [[nodiscard]] bool is_copy() const noexcept { return all.origin() != origin; }
 };
 
-class capture {
+class captured_output {
  public:
-  explicit capture(reading& with) noexcept : with_(with) {}
-  capture(const capture&) = delete;
-  capture& operator=(const capture&) = delete;
+  explicit captured_output(reading& with) noexcept : with_(with) {}
+  captured_output(const captured_output&) = delete;
+  captured_output& operator=(const captured_output&) = delete;
 
-  [[nodiscard]] static bool wanted_by(const command&) noexcept;
+  [[nodiscard]] static bool is_wanted_by(const command&) noexcept;
 
   // Before the child, as it can fail (UV_ENOMEM): handles for what is captured; and the command as it is to
   // be spawned, with pipes there.
@@ -49,22 +43,23 @@ class capture {
   [[nodiscard]] command with_pipes(const command&);
   void begin() noexcept;  // the child is there: our ends of the pipes are written
 
-  void discard() noexcept;  // nobody wants the output any more; read on, so that the child can go on writing
-  void collected() noexcept;  // the child has ended: the drain begins
-  [[nodiscard]] bool ended() const noexcept;
+  void discard() noexcept;  // the output is not wanted any more; read on, so that the child can go on writing
+  void collected(pid_t, std::uint64_t serial) noexcept;              // the child has ended: the drain begins
+  void renamed(std::uint64_t serial) noexcept { serial_ = serial; }  // a later watch() took the exit
+  [[nodiscard]] bool has_ended() const noexcept;
   void hand_over(child_exit&) noexcept;  // what was read, and the end of reading
 
-  void leave_to_the_loop() noexcept;
+  void abandon_after_fork() noexcept;
 
  private:
   struct stream {
-    capture* whose = nullptr;
+    captured_output* whose = nullptr;
     std::size_t limit = 0;
     int descriptor = -1;  // our end, from spawn to begin
     captured read{};
     uv_handle<uv_pipe_t> pipe{};  // until the end of the stream
 
-    [[nodiscard]] int open(capture&, const stdio&) noexcept;
+    [[nodiscard]] int open(captured_output&, const stdio&) noexcept;
     void begin() noexcept;
     void add(const char* bytes, std::size_t size) noexcept;
     void end() noexcept;
@@ -73,12 +68,14 @@ class capture {
 
   static void provide(uv_handle_t*, std::size_t suggested, uv_buf_t*) noexcept;
   static void on_read(uv_stream_t*, ssize_t count, const uv_buf_t*) noexcept;
+  void on_drained() noexcept;
 
   reading& with_;
   std::array<stream, 2> streams_{};
   uv_handle<uv_timer_t> drain_;
   std::uint64_t drain_ms_ = 0;
-  bool is_collected_ = false;
+  pid_t pid_ = 0;  // 0: not collected yet
+  std::uint64_t serial_ = 0;
   bool time_is_up_ = false;
 };
 

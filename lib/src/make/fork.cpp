@@ -37,8 +37,8 @@ void forget_the_parents_signals() noexcept {
   for (int signum = 1; signum < NSIG; ++signum) {
     struct ::sigaction action {};
     if (sys::sigaction(signum, nullptr, &action) != 0) continue;  // 32 and 33 are the C library's
-    bool ignored = (action.sa_flags & SA_SIGINFO) == 0 && action.sa_handler == SIG_IGN;
-    bool by_default = (action.sa_flags & SA_SIGINFO) == 0 && action.sa_handler == SIG_DFL;
+    bool ignored = sys::is_set_to(action, SIG_IGN);
+    bool by_default = sys::is_set_to(action, SIG_DFL);
     if (signum != SIGCHLD && by_default) continue;  // SIGCHLD: the default with SA_NOCLDWAIT is ignoring, too
     if (ignored && signum != SIGPIPE && signum != SIGCHLD) continue;
     action = {};

@@ -10,8 +10,8 @@
 #include <new>
 #include <string_view>
 
-#include "os/always_assert.hpp"
 #include "make/stdio.hpp"
+#include "os/always_assert.hpp"
 
 namespace uvreap {
 namespace {

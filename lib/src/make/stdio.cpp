@@ -10,7 +10,7 @@ namespace {
 
 constexpr int lowest = 3;  // of a descriptor that is none of the standard ones
 
-int copy_above(int number, owned_descriptor& out) noexcept {
+int copy_above(int number, descriptor& out) noexcept {
   int copy = ::fcntl(number, F_DUPFD_CLOEXEC, lowest);
   if (copy < 0) return errno;
   out.reset(copy);
@@ -19,7 +19,7 @@ int copy_above(int number, owned_descriptor& out) noexcept {
 
 // Where one of our own 0 to 2 is closed, a new descriptor gets its number. Our end must not stay there: a
 // message to stderr would go into the pipe, and libuv asserts that it never closes one of these.
-int raise(owned_descriptor& held) noexcept { return held.get() >= lowest ? 0 : copy_above(held.get(), held); }
+int raise(descriptor& held) noexcept { return held.get() >= lowest ? 0 : copy_above(held.get(), held); }
 
 }  // namespace
 

@@ -32,8 +32,8 @@ class child_stdio {
     const stdio* wanted = nullptr;
     int number = -1;  // in the child
     int source = -1;  // what the child copies to it; -1: nothing is to be copied
-    owned_descriptor for_child;
-    owned_descriptor ours;
+    descriptor for_child;
+    descriptor ours;
   };
 
   [[nodiscard]] static int look_at(place&) noexcept;

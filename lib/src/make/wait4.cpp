@@ -1,8 +1,10 @@
 #include "uvreap/process.hpp"
 
+#include <sys/prctl.h>
 #include <uv.h>
 
 #include <cerrno>
+#include <climits>
 #include <optional>
 
 #include "os/syscalls.hpp"
@@ -21,13 +23,15 @@ wait_result wait4(scope children, int options) noexcept {
 
   int status = 0;
   ::rusage usage{};
-  pid_t pid = 0;
-  do {
-    pid = sys::wait4(*target, &status, options, &usage);
-  } while (pid < 0 && errno == EINTR);  // without WNOHANG it may block, and no handler ends that wait
+  // Without WNOHANG it may block, and no handler ends that wait.
+  pid_t pid = sys::retried([&] { return sys::wait4(*target, &status, options, &usage); }, INT_MAX);
   if (pid == 0) return {};
   if (pid < 0) return {.error = errno == ECHILD ? UV_ESRCH : uv_translate_sys_error(errno)};
   return {.pid = pid, .status = wait_status{status}, .usage = resource_usage::from(usage)};
+}
+
+int become_subreaper() noexcept {
+  return ::prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0 ? 0 : uv_translate_sys_error(errno);
 }
 
 }  // namespace uvreap

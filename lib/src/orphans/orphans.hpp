@@ -2,104 +2,127 @@
 //
 // A child is on the list of the thread that forked it; an orphan comes to the main thread. So on the main
 // thread all is looked at with __WNOTHREAD, and what other live threads forked (system, popen, waitpid,
-// uv_spawn on their loops) is never seen and never taken. What is left is other code on this thread: pids
-// that another reaper watches, active uv_process_t of this loop and pids of exclude() are left, and every
+// uv_spawn on their loops) is never seen and never taken. What is left is other code on this thread: children
+// that another reaper watches, active uv_process_t of this loop and those of exclude() are left, and every
 // other zombie for a grace, so that who waits for its own child comes first. Off the main thread orphans do
 // not show that way: there all children are looked at, and only the grace protects.
 //
-// They are listed, not peeked at, since a peek shows only the first: a zombie that somebody leaves would hide
-// the rest for ever. Nor does a peek say whether a listing is worth while: it goes through all live children
-// in one piece, 2 ms of the loop's time for ten thousand (0.3 ms while they are in the CPU's caches), and a
-// listing can stop after each page. At most one is begun each grace / 4, and that is held between 10 ms and
-// 50 ms. Nothing is kept by number after an exit is told: the zombie is the keep.
+// They are listed, not peeked at, since a peek shows only the first: a zombie that is left would hide the
+// rest for ever. At most one round over the list is begun each grace / 4, and that is held between 10 ms and
+// 50 ms. Nothing is kept by number after an exit is delivered: the zombie is the keep. What is taken must
+// still have the birth that was noted at first sight.
+//
+// The uv_process_t of the loop are found by uv_walk, which cannot be interrupted and visits every handle. It
+// is done at the end of a round, and only when a zombie's grace is over that was not there at the walk
+// before.
 #pragma once
 
-#include <sys/wait.h>
 #include <uv.h>
 
-#include <cstdint>
-#include <list>
 #include <map>
-#include <optional>
+#include <memory>
 #include <vector>
 
-#include "reaper/budget.hpp"
+#include "child/children.hpp"
 #include "orphans/child_list.hpp"
-#include "child/pid_round.hpp"
-#include "child/ready_list.hpp"
 #include "os/claims.hpp"
-#include "uvreap/reaper.hpp"
-#include "child/watch_table.hpp"
 
 namespace uvreap {
 
-class ownership {
+class orphans {
  public:
-  ownership(uv_loop_t&, registry&, const watch_table&, ready_list&, const options&, statistics&) noexcept;
+  // What it takes goes to these two, from a store of records that was filled before.
+  orphans(claims&, std::uint32_t mark, const children& living, children& collected, ready_queue&,
+          const options&, statistics&) noexcept;
+  ~orphans() { close(); }
+  orphans(const orphans&) = delete;
+  orphans& operator=(const orphans&) = delete;
 
-  void hear(notice) noexcept;
+  // UV_EBUSY: another reaper of this process has any(). UV_ENOMEM.
+  [[nodiscard]] int open(uv_loop_t&, std::function<void()> due,
+                         const std::shared_ptr<close_barrier>&) noexcept;
+  void close() noexcept;
+  void close_in_copy() noexcept {
+    loop_ = nullptr;
+    alarm_.close();
+  }
+  void abandon_after_fork() noexcept {
+    loop_ = nullptr;
+    alarm_.abandon_after_fork();
+  }
+
+  void wake(notice) noexcept;
   [[nodiscard]] bool has_work() const noexcept;
-  void look(budget&) noexcept;  // within the budget; what it takes goes to the ready list
+  [[nodiscard]] int work() noexcept;  // one step; what it cost, in units of the sweep
+  void rest() noexcept {
+    alarm_.set(next_look_ns() == never ? alarm::never : next_look_ns() / 1'000'000 + 1);
+  }
+  void recycle(std::unique_ptr<child>) noexcept;  // a record of this store, delivered
 
-  // Nanoseconds of the monotonic clock at which a look is due although nobody says so: a grace ends.
-  [[nodiscard]] std::optional<std::uint64_t> next_look() const noexcept;
-
-  [[nodiscard]] int exclude(pid_t) noexcept;  // UV_ENOMEM
-  void claimed(pid_t) noexcept;                   // somebody watches it here now
+  [[nodiscard]] int exclude(pid_t) noexcept;  // UV_ESRCH, UV_ENOMEM
+  void claimed(pid_t) noexcept;               // it is watched here now
   [[nodiscard]] bool lists() const noexcept { return list_.works(); }
 
  private:
-  // The first, untaken; 0: all live; empty: no child is among them.
-  [[nodiscard]] std::optional<pid_t> zombie_among(idtype_t, id_t) const noexcept;
+  struct age_tag {};
+  struct sight : hook<age_tag> {
+    identity id;
+    std::uint64_t first_seen_ns = 0;
+    std::uint32_t round = 0;
+    notice noticed_by = notice::sigchld;  // when it was first seen
+    bool is_of_uv_process = false;        // as the last walk found
+  };
+  static constexpr std::uint64_t never = ~std::uint64_t{0};
+
+  [[nodiscard]] pid_t zombie_among(idtype_t, id_t) const noexcept;  // 0: there is none
+  [[nodiscard]] bool may_take() const noexcept;
+  [[nodiscard]] bool may_begin_round() const noexcept;
+  [[nodiscard]] bool is_oldest_expired() const noexcept;
+  [[nodiscard]] std::uint64_t next_look_ns() const noexcept;
+  [[nodiscard]] bool is_claimed(pid_t) const noexcept;
+  [[nodiscard]] bool is_excluded(pid_t) noexcept;
+
   void begin_round();
-  void go_on_with_round(budget&);
+  int go_on_with_round();
   void end_round() noexcept;
-  void saw(pid_t);
-  void take_ripe(budget&);
-  void take(pid_t, notice);
-  void drop_stale() noexcept;
-  void forget_the_gone(budget&) noexcept;
+  void see(pid_t);
+  int take_oldest() noexcept;
+  void walk() noexcept;
+  void take(sight&) noexcept;
+  void forget_one_that_is_gone() noexcept;
 
-  [[nodiscard]] bool is_claimed(pid_t) const;
-  [[nodiscard]] bool is_somebodys(pid_t);
-  [[nodiscard]] bool is_left_alone(pid_t);
-  [[nodiscard]] std::uint64_t round_may_begin() const noexcept;
-
-  uv_loop_t& loop_;
-  registry& registry_;
-  std::uint8_t owner_;
-  const watch_table& table_;
-  ready_list& ready_;
+  claims& claims_;
+  std::uint32_t mark_;
+  const children& living_;
+  children& collected_;
+  ready_queue& ready_;
   const options& options_;
   statistics& stats_;
+  uv_loop_t* loop_ = nullptr;  // null: not open
+  alarm alarm_;
+  std::vector<std::unique_ptr<child>> store_;
 
   std::uint64_t grace_ns_;
   std::uint64_t between_rounds_ns_;
   std::uint64_t last_round_ns_ = 0;
+  std::uint64_t last_walk_ns_ = 0;
   int this_thread_only_ = 0;  // __WNOTHREAD, or 0 off the main thread
 
-  notice said_by_ = notice::sigchld;
+  notice noticed_by_ = notice::sigchld;
   bool round_wanted_ = true;  // zombies may have been there before us
   bool in_round_ = false;
+  std::uint32_t round_ = 0;
   std::size_t children_ = 0;  // live ones, as the last round counted them
   child_list list_;
   std::vector<pid_t> page_;
   std::size_t page_next_ = 0;
 
-  struct sight {
-    std::uint64_t first_ns;
-    std::uint32_t round;
-    notice said_by;  // when it was first seen: what is heard during its grace is another's
-  };
   std::map<pid_t, sight> sights_;
-  std::list<std::pair<pid_t, std::uint64_t>>
-      by_age_;  // with the first sight: it is stale if that one is gone
-  std::uint32_t round_ = 0;
-
-  std::map<pid_t, std::uint64_t>
-      left_alone_;  // with the start time, which tells a younger one with that number
-  pid_round left_alone_round_;
-  std::vector<pid_t> uv_processes_;  // of this look
+  queue<sight, age_tag> by_age_;
+  std::map<pid_t, identity> excluded_;
+  pid_t last_asked_ =
+      0;  // of the excluded, which are asked about one after another after a tick of the poller
+  bool asks_excluded_ = false;
 };
 
 }  // namespace uvreap

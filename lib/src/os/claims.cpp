@@ -2,85 +2,113 @@
 
 #include <sched.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
+
+#include <algorithm>
 
 namespace uvreap {
 namespace {
 
-std::atomic<registry*> mapped{nullptr};
+std::atomic<claims*> mapped{nullptr};
 
-// In memory that a fork copies, so a child counts on from where its parent stood, and no origin comes twice
-// in a line of descent.
-std::atomic<std::uint64_t> last_origin{0};
+// In memory that a fork copies, so a child counts on from where its parent stood, and no generation comes
+// twice in a line of descent.
+std::atomic<std::uint64_t> last_generation{0};
 
-registry* map_one() noexcept {
-  void* memory = ::mmap(nullptr, sizeof(registry), PROT_READ | PROT_WRITE,
+claims* map_one() noexcept {
+  void* memory = ::mmap(nullptr, sizeof(claims), PROT_READ | PROT_WRITE,
                         MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (memory == MAP_FAILED) return nullptr;
-  if (::madvise(memory, sizeof(registry), MADV_WIPEONFORK) != 0) {
-    ::munmap(memory, sizeof(registry));
+  if (::madvise(memory, sizeof(claims), MADV_WIPEONFORK) != 0) {
+    ::munmap(memory, sizeof(claims));
     return nullptr;
   }
-  return static_cast<registry*>(memory);  // all zero, which is what each of its atomics starts with
+  return static_cast<claims*>(memory);  // all zero, which is what each of its atomics starts with
 }
 
 }  // namespace
 
-registry* registry::of_this_process() noexcept {
-  registry* here = mapped.load(std::memory_order_acquire);
+claims* claims::of_this_process() noexcept {
+  claims* here = mapped.load(std::memory_order_acquire);
   if (here != nullptr) return here;
-  registry* fresh = map_one();
+  claims* fresh = map_one();
   if (fresh == nullptr) return nullptr;
   if (mapped.compare_exchange_strong(here, fresh, std::memory_order_acq_rel)) return fresh;
-  ::munmap(fresh, sizeof(registry));  // another thread was first
+  ::munmap(fresh, sizeof(claims));  // another thread was first
   return here;
 }
 
-std::uint64_t registry::origin() noexcept {
-  std::uint64_t known = origin_.load(std::memory_order_acquire);
+std::uint64_t claims::generation() noexcept {
+  std::uint64_t known = generation_.load(std::memory_order_acquire);
   if (known != 0) return known;
-  std::uint64_t fresh = last_origin.fetch_add(1, std::memory_order_relaxed) + 1;
-  return origin_.compare_exchange_strong(known, fresh, std::memory_order_acq_rel) ? fresh : known;
+  std::uint64_t fresh = last_generation.fetch_add(1, std::memory_order_relaxed) + 1;
+  return generation_.compare_exchange_strong(known, fresh, std::memory_order_acq_rel) ? fresh : known;
 }
 
-std::atomic<std::uint8_t>& registry::of(pid_t pid) noexcept { return pids_[static_cast<std::size_t>(pid)]; }
-
-std::uint8_t registry::new_owner() noexcept {
-  std::uint8_t owner = free;
-  while (owner == free || owner == being_collected) owner = ++last_owner_;
-  return owner;
+bool is_forked_copy(std::uint64_t generation) noexcept {
+  return claims::of_this_process()->generation() != generation;
 }
 
-bool registry::claim(pid_t pid, std::uint8_t owner) noexcept {
+std::uint32_t claims::new_mark() noexcept {
+  std::uint32_t mark = 0;
+  while (mark == 0) mark = (last_mark_.fetch_add(1, std::memory_order_relaxed) + 1) & 0x7fff'ffff;
+  return mark;
+}
+
+bool claims::claim(pid_t pid, word mine) noexcept {
   if (!can_be_a_child(pid)) return false;
   // The other reaper is inside one wait4 with WNOHANG, a microsecond or so. The bound is for a thread that
   // was put off the CPU there: then "watched" is the answer after all.
   for (int tries = 0; tries < 1000; ++tries) {
-    std::uint8_t expected = free;
-    if (of(pid).compare_exchange_strong(expected, owner, std::memory_order_acq_rel)) return true;
-    if (expected != being_collected) return false;
+    word there = of(pid).load(std::memory_order_acquire);
+    auto tag = static_cast<std::uint32_t>(mine);
+    auto its_tag = static_cast<std::uint32_t>(there);
+    bool is_of_a_dead_child = tag != 0 && its_tag != 0 && tag != its_tag;
+    if (there == 0 || is_of_a_dead_child) {
+      if (of(pid).compare_exchange_strong(there, mine, std::memory_order_acq_rel)) return true;
+      continue;
+    }
+    if ((there & collecting) == 0) return false;
     ::sched_yield();
   }
   return false;
 }
 
-void registry::claim_newborn(pid_t pid, std::uint8_t owner) noexcept {
-  of(pid).store(owner, std::memory_order_release);
+void claims::claim_newborn(pid_t pid, word mine) noexcept { of(pid).store(mine, std::memory_order_release); }
+
+void claims::drop(pid_t pid, word mine) noexcept {
+  of(pid).compare_exchange_strong(mine, 0, std::memory_order_acq_rel);
 }
 
-void registry::drop(pid_t pid) noexcept { of(pid).store(free, std::memory_order_release); }
-bool registry::is_claimed(pid_t pid) noexcept { return of(pid).load(std::memory_order_acquire) != free; }
-
-bool registry::collecting(pid_t pid, std::uint8_t owner) noexcept {
-  return of(pid).compare_exchange_strong(owner, being_collected, std::memory_order_acq_rel);
+bool claims::is_claimed(pid_t pid) noexcept {
+  return can_be_a_child(pid) && of(pid).load(std::memory_order_acquire) != 0;
 }
 
-void registry::collected(pid_t pid) noexcept {
-  std::uint8_t expected = being_collected;
-  of(pid).compare_exchange_strong(expected, free, std::memory_order_acq_rel);
+bool claims::is_claimed_by(pid_t pid, word mine) noexcept {
+  return of(pid).load(std::memory_order_acquire) == mine;
 }
 
-void registry::still_there(pid_t pid, std::uint8_t owner) noexcept {
-  of(pid).store(owner, std::memory_order_release);
+bool claims::begin_collecting(pid_t pid, word mine) noexcept {
+  return of(pid).compare_exchange_strong(mine, mine | collecting, std::memory_order_acq_rel);
+}
+
+void claims::end_collecting(pid_t pid, word mine, bool collected) noexcept {
+  word there = mine | collecting;  // else a newborn has the number already
+  of(pid).compare_exchange_strong(there, collected ? 0 : mine, std::memory_order_acq_rel);
+}
+
+std::size_t claims::most_held() noexcept {
+  ::rlimit files{};
+  if (::getrlimit(RLIMIT_NOFILE, &files) != 0) return 256;
+  return static_cast<std::size_t>(std::min<rlim_t>(1024, files.rlim_cur / 4));
+}
+
+bool claims::hold(std::size_t limit) noexcept {
+  std::size_t now = held();
+  while (now < limit) {
+    if (held_.compare_exchange_weak(now, now + 1, std::memory_order_relaxed)) return true;
+  }
+  return false;
 }
 
 }  // namespace uvreap

@@ -7,16 +7,16 @@
 
 namespace uvreap {
 
-class owned_descriptor {
+class descriptor {
  public:
-  owned_descriptor() noexcept = default;
-  explicit owned_descriptor(int number) noexcept : number_(number) {}
-  owned_descriptor(owned_descriptor&& other) noexcept : number_(other.release()) {}
-  owned_descriptor& operator=(owned_descriptor&& other) noexcept {
+  descriptor() noexcept = default;
+  explicit descriptor(int number) noexcept : number_(number) {}
+  descriptor(descriptor&& other) noexcept : number_(other.release()) {}
+  descriptor& operator=(descriptor&& other) noexcept {
     if (this != &other) reset(other.release());
     return *this;
   }
-  ~owned_descriptor() { reset(); }
+  ~descriptor() { reset(); }
 
   [[nodiscard]] int get() const noexcept { return number_; }
   [[nodiscard]] explicit operator bool() const noexcept { return number_ >= 0; }

@@ -2,11 +2,14 @@
 
 #include <fcntl.h>
 #include <sys/ioctl.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/vfs.h>
 #include <time.h>
 #include <unistd.h>
 
 #include <array>
+#include <atomic>
 #include <cerrno>
 #include <cstdio>
 #include <cstdlib>
@@ -28,15 +31,21 @@ constexpr unsigned long pidfd_get_info = _IOWR(0xFF, 11, pidfd_info);
 constexpr std::uint64_t pidfd_info_pid = 1u << 0;
 constexpr std::uint64_t pidfd_info_exit = 1u << 3;
 
+// The text of a small file of /proc; its length, or -1.
+ssize_t read_small_file(const char* path, std::array<char, 1024>& text) noexcept {
+  int file = ::open(path, O_RDONLY | O_CLOEXEC);
+  if (file < 0) return -1;
+  ssize_t length = ::read(file, text.data(), text.size() - 1);
+  ::close(file);
+  if (length >= 0) text[static_cast<std::size_t>(length)] = '\0';
+  return length;
+}
+
 pid_t pid_from_fdinfo(int pidfd) noexcept {
   std::array<char, 64> path{};
   std::snprintf(path.data(), path.size(), "/proc/self/fdinfo/%d", pidfd);
-  int info = ::open(path.data(), O_RDONLY | O_CLOEXEC);
-  if (info < 0) return errno = ENOTSUP, -1;
   std::array<char, 1024> text{};
-  ssize_t length = ::read(info, text.data(), text.size() - 1);
-  ::close(info);
-  if (length < 0) return errno = ENOTSUP, -1;
+  if (read_small_file(path.data(), text) < 0) return errno = ENOTSUP, -1;
   const char* line = std::strstr(text.data(), "\nPid:");
   if (line == nullptr) return errno = EINVAL, -1;
   long pid = std::strtol(line + 5, nullptr, 10);
@@ -101,6 +110,49 @@ int exit_word_of_pidfd(int pidfd, int* word) noexcept {
   if ((info.mask & pidfd_info_exit) == 0)
     return errno = ENODATA, -1;  // an older kernel, or it is not reaped yet
   *word = info.exit_code;
+  return 0;
+}
+
+int inode_of_pidfd(int pidfd, std::uint64_t* inode, std::uint64_t* device) noexcept {
+  // Before 6.9 all pidfds share one anonymous inode. That is the kernel's for good, so it is asked until it
+  // is known; a descriptor that is no pidfd says nothing about it.
+  static std::atomic<bool> has_inodes{false};
+  static std::atomic<bool> has_none{false};
+  if (has_none.load(std::memory_order_relaxed)) return errno = ENOTSUP, -1;
+  if (!has_inodes.load(std::memory_order_relaxed)) {
+    constexpr auto pid_fs_magic = 0x50494446;
+    constexpr auto anonymous_inode_fs_magic = 0x09041934;
+    struct ::statfs system {};
+    if (::fstatfs(pidfd, &system) != 0) return -1;
+    if (system.f_type == anonymous_inode_fs_magic) has_none.store(true, std::memory_order_relaxed);
+    if (system.f_type != pid_fs_magic) return errno = ENOTSUP, -1;
+    has_inodes.store(true, std::memory_order_relaxed);
+  }
+  struct ::stat file {};  // of 64 bits in 32-bit builds, too: _FILE_OFFSET_BITS
+  if (::fstat(pidfd, &file) != 0) return -1;
+  *inode = file.st_ino;
+  *device = file.st_dev;
+  return 0;
+}
+
+bool proc_has_our_numbers() noexcept {
+  std::array<char, 16> number{};
+  ssize_t length = ::readlink("/proc/self", number.data(), number.size() - 1);
+  return length > 0 && std::atoi(number.data()) == ::getpid();
+}
+
+int start_time_of(pid_t pid, std::uint64_t* ticks) noexcept {
+  std::array<char, 64> path{};
+  std::array<char, 1024> text{};
+  if (!proc_has_our_numbers()) return errno = ENOTSUP, -1;
+  std::snprintf(path.data(), path.size(), "/proc/%d/stat", pid);
+  if (read_small_file(path.data(), text) < 0) return -1;
+  const char* end_of_name = std::strrchr(text.data(), ')');  // the name may hold anything
+  if (end_of_name == nullptr) return errno = ENOTSUP, -1;
+  unsigned long long found = 0;
+  const char* field_22 = " %*c %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %llu";
+  if (std::sscanf(end_of_name + 1, field_22, &found) != 1) return errno = ENOTSUP, -1;
+  *ticks = found;
   return 0;
 }
 

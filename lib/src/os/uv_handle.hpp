@@ -1,18 +1,76 @@
-// One owner for each libuv handle. libuv keeps the address until the close callback has run, so the memory is
-// the handle's own: close() cuts its data off, asks libuv to close it, and the close callback frees it.
+// One owner for each libuv handle, the way its callbacks find that owner, and what a forked copy does with
+// it.
 //
-// A handle holds on to a farewell, something that many handles share: when the last of them is freed, its
-// deleter runs. That is how "libuv has let go of everything" is known without counting.
+// libuv keeps the address until the close callback has run, so the memory is the handle's own: close() cuts
+// its data off, asks libuv to close it, and the close callback frees it. Programs also end a loop by
+// uv_walk() with uv_close() on all that is there; then no close callback of ours comes, and uv_is_closing()
+// stays true for good, so whether libuv is done with a handle is learnt by looking for it on its loop.
+//
+// In a forked copy the loop's queues still link to the handle, and its epoll set may be the parent's. There a
+// callback only stops its handle, and the memory stays with the copied loop until close() after
+// uv_loop_fork().
 #pragma once
 
 #include <uv.h>
 
-#include <cerrno>
+#include <cstdint>
+#include <functional>
 #include <memory>
 #include <new>
 #include <utility>
+#include <vector>
+
+#include "os/claims.hpp"
 
 namespace uvreap {
+
+// What the handles of one start() share. When libuv has let go of the last of them, the calls are made, from
+// its close callback; they are not made where the program has closed the handles itself.
+struct close_barrier {
+  std::vector<std::function<void()>> done;
+};
+
+template <class Handle>
+struct handle_box {
+  Handle handle{};  // first: libuv's pointer to it is the pointer to the box
+  std::shared_ptr<close_barrier> barrier{};
+  std::uint64_t generation = 0;
+
+  [[nodiscard]] static handle_box& of(Handle* handle) noexcept {
+    return *reinterpret_cast<handle_box*>(handle);
+  }
+  void leave_barrier() noexcept {
+    auto left = std::move(barrier);
+    if (left == nullptr || left.use_count() != 1 || is_forked_copy(generation)) return;
+    for (auto& call : left->done) call();
+  }
+};
+
+[[nodiscard]] bool is_on_its_loop(uv_handle_t*) noexcept;  // costs a uv_walk
+
+inline void stop(uv_check_t* handle) noexcept { uv_check_stop(handle); }
+inline void stop(uv_idle_t* handle) noexcept { uv_idle_stop(handle); }
+inline void stop(uv_timer_t* handle) noexcept { uv_timer_stop(handle); }
+inline void stop(uv_poll_t* handle) noexcept { uv_poll_stop(handle); }
+inline void stop(uv_signal_t* handle) noexcept { uv_signal_stop(handle); }
+inline void stop(uv_async_t*) noexcept {}
+inline void stop(uv_pipe_t* handle) noexcept { uv_read_stop(reinterpret_cast<uv_stream_t*>(handle)); }
+
+// Null: cut off, or in a forked copy.
+template <class Owner, class Handle>
+[[nodiscard]] Owner* owner_of(Handle* handle) noexcept {
+  if (handle->data == nullptr || is_forked_copy(handle_box<Handle>::of(handle).generation)) return nullptr;
+  return static_cast<Owner*>(handle->data);
+}
+
+// A libuv callback that calls a member function of the handle's owner.
+template <auto Member, class Handle, class... Unused>
+void call_owner(Handle* handle, Unused...) noexcept {
+  [&]<class Owner>(void (Owner::*)() noexcept) {
+    if (auto* owner = owner_of<Owner>(handle)) return (owner->*Member)();
+    stop(handle);
+  }(Member);
+}
 
 template <class Handle>
 class uv_handle {
@@ -25,44 +83,54 @@ class uv_handle {
   // init is the libuv call that makes the handle (uv_timer_init with its loop bound), taking Handle*. The
   // handle is unref'd. 0, UV_ENOMEM or what init said; after a failure there is no handle.
   template <class Init>
-  [[nodiscard]] int open(Init init, void* data, std::shared_ptr<void> farewell) noexcept {
+  [[nodiscard]] int open(Init init, void* owner, std::shared_ptr<close_barrier> barrier) noexcept {
     close();
-    auto* fresh = new (std::nothrow) box{{}, std::move(farewell)};
+    auto* fresh = new (std::nothrow) box;
     if (fresh == nullptr) return UV_ENOMEM;
     if (int error = init(&fresh->handle); error != 0) {
       delete fresh;
       return error;
     }
+    fresh->barrier = std::move(barrier);
+    fresh->generation = claims::of_this_process()->generation();
+    fresh->handle.data = owner;
+    uv_unref(base(fresh));
     box_ = fresh;
-    box_->handle.data = data;
-    uv_unref(reinterpret_cast<uv_handle_t*>(&box_->handle));
     return 0;
   }
 
   void close() noexcept {
     if (box_ == nullptr) return;
-    box_->handle.data = nullptr;
-    uv_close(reinterpret_cast<uv_handle_t*>(&box_->handle),
-             [](uv_handle_t* handle) { delete reinterpret_cast<box*>(handle); });
-    box_ = nullptr;
+    box* gone = std::exchange(box_, nullptr);
+    gone->handle.data = nullptr;
+    if (uv_is_closing(base(gone)) == 0) return uv_close(base(gone), on_closed);
+    if (!is_on_its_loop(base(gone))) {
+      delete gone;
+    } else if (base(gone)->close_cb == nullptr) {
+      base(gone)->close_cb = on_closed;  // closed with no callback, and libuv is not done with it
+    }
   }
 
-  // In a forked copy: the loop's queues link to the handle, so its memory stays with the copied loop.
-  void leave_to_the_loop() noexcept {
+  void abandon_after_fork() noexcept {
     if (box_ == nullptr) return;
     box_->handle.data = nullptr;
-    uv_unref(reinterpret_cast<uv_handle_t*>(&box_->handle));  // it must not hold that loop for ever
+    uv_unref(base(box_));  // it must not hold that loop for ever
     box_ = nullptr;
   }
 
   [[nodiscard]] Handle* get() const noexcept { return box_ == nullptr ? nullptr : &box_->handle; }
-  explicit operator bool() const noexcept { return box_ != nullptr; }
+  // Open, and not closed by the program: it may be started.
+  explicit operator bool() const noexcept { return box_ != nullptr && uv_is_closing(base(box_)) == 0; }
 
  private:
-  struct box {
-    Handle handle;  // first: libuv's pointer to it is the pointer to the box
-    std::shared_ptr<void> farewell;
-  };
+  using box = handle_box<Handle>;
+
+  static uv_handle_t* base(box* whose) noexcept { return reinterpret_cast<uv_handle_t*>(&whose->handle); }
+  static void on_closed(uv_handle_t* handle) noexcept {
+    std::unique_ptr<box> gone(reinterpret_cast<box*>(handle));
+    gone->leave_barrier();
+  }
+
   box* box_ = nullptr;
 };
 

@@ -3,6 +3,7 @@
 #include <new>
 #include <utility>
 
+#include "os/claims.hpp"
 #include "uvreap/reaper.hpp"
 
 namespace uvreap {
@@ -13,10 +14,13 @@ struct awaitable::waiter {
   pid_t pid;
   watch_options options;
   exit_result result{};
-  std::coroutine_handle<> waiting{};  // null: nobody waits (yet, or any more)
+  std::uint64_t serial =
+      0;  // of its own watch: by now a younger child may have the number, and be watched too
+  std::uint64_t generation = 0;       // the process in which it waits
+  std::coroutine_handle<> waiting{};  // null: not yet, or not any more
 
   void go_on(exit_result with) noexcept {
-    if (!waiting) return;
+    if (!waiting || is_forked_copy(generation)) return;  // in a copy the coroutine is the parent's
     result = std::move(with);
     std::exchange(waiting, nullptr).resume();
   }
@@ -29,14 +33,12 @@ class awaitable::resumption {
 
   void operator()(const child_exit& exit) const { ended_->whose->go_on({.exit = exit}); }
 
-  [[nodiscard]] bool is_of(const waiter& one) const noexcept { return ended_->whose.get() == &one; }
-
  private:
   struct end {
     explicit end(std::shared_ptr<waiter> waiting) : whose(std::move(waiting)) {}
     end(const end&) = delete;
     end& operator=(const end&) = delete;
-    ~end() { whose->go_on({.error = UV_ECANCELED}); }  // nothing if it was told
+    ~end() { whose->go_on({.error = UV_ECANCELED}); }  // nothing if it was delivered
     std::shared_ptr<waiter> whose;
   };
   std::shared_ptr<end> ended_;
@@ -48,19 +50,18 @@ awaitable::awaitable(reaper& by, pid_t pid, watch_options options)
 awaitable::~awaitable() {
   if (!waiter_->waiting) return;
   waiter_->waiting = nullptr;  // the frame is being destroyed
-  // Its own watch: by now a younger child may have the number, and be watched too.
-  (void)waiter_->by.detach(waiter_->pid, [this](const callback& told) {
-    const auto* one = told.target<resumption>();
-    return one != nullptr && one->is_of(*waiter_);
-  });
+  (void)waiter_->by.detach(waiter_->pid, waiter_->serial);
 }
 
 bool awaitable::await_suspend(std::coroutine_handle<> coroutine) noexcept try {
   waiter& mine = *waiter_;
-  int error = mine.by.watch(mine.pid, mine.options, resumption(waiter_));
+  watch_options options = mine.options;
+  int error = mine.by.watch(mine.pid, std::move(options), resumption(waiter_), &mine.serial);
   mine.result.error = error;
-  if (error == 0) mine.waiting = coroutine;  // a failed watch has destroyed its callback, which found nobody
-  return error == 0;
+  if (error != 0) return false;  // a failed watch has destroyed its callback, while none waited
+  mine.generation = claims::of_this_process()->generation();
+  mine.waiting = coroutine;
+  return true;
 } catch (const std::bad_alloc&) {
   waiter_->result.error = UV_ENOMEM;
   return false;

@@ -9,25 +9,28 @@ namespace {
 
 constexpr int looks_apart = 8;
 constexpr std::uint64_t slow_step_ns = 50'000;
+constexpr std::chrono::hours long_enough{24};  // and more than that does not fit into nanoseconds, at the end
 
 }  // namespace
 
-budget::budget(int count, std::chrono::nanoseconds time) noexcept
-    : count_(count),
-      time_ns_(static_cast<std::uint64_t>(time.count())),
+budget::budget(int units, std::chrono::microseconds time) noexcept
+    : units_(units),
+      time_ns_(static_cast<std::uint64_t>(
+          std::chrono::nanoseconds(std::min<std::chrono::microseconds>(time, long_enough)).count())),
       cpu_start_ns_(sys::thread_cpu_ns()),
       start_ns_(sys::monotonic_ns()),
       last_step_ns_(start_ns_),
       until_look_(looks_apart) {}
 
-void budget::looked_at_one() noexcept {
-  --count_;
+void budget::spend(int units) noexcept {
+  units_ -= units;
+  until_look_ -= units;
   std::uint64_t now = sys::monotonic_ns();
-  bool slow = now - last_step_ns_ >= slow_step_ns;
+  bool was_slow = now - last_step_ns_ >= slow_step_ns;
   last_step_ns_ = now;
-  if (--until_look_ > 0 && !slow) return;
+  if (until_look_ > 0 && !was_slow) return;
   until_look_ = looks_apart;
-  time_is_up_ = sys::thread_cpu_ns() - cpu_start_ns_ >= time_ns_;
+  is_time_up_ = sys::thread_cpu_ns() - cpu_start_ns_ >= time_ns_;
 }
 
 std::chrono::nanoseconds budget::longer_than(std::chrono::nanoseconds longest) const noexcept {

@@ -1,9 +1,9 @@
-// What one pass may spend on collecting: children, and CPU time of the thread.
+// What one sweep may spend: units (a look, a delivery, a signal), and CPU time of the thread.
 //
-// CPU time, for a pass that was put off the CPU has not held the loop up by its own work; and time beside the
-// count, for in a storm of exits 64 wait4 calls took up to 6 ms, spinning on the kernel's task list lock.
-// Reading that clock costs about 0.5 us, so it is read at the start, every few children, and after a step
-// that was slow by the monotonic clock (20 ns).
+// CPU time, for a sweep that was put off the CPU has not held the loop up by its own work; and time beside
+// the count, for in a storm of exits 64 wait4 calls took up to 6 ms, spinning on the kernel's task list lock.
+// Reading that clock costs about 0.5 us, so it is read at the start, every few units, and after a step that
+// was slow by the monotonic clock (20 ns).
 #pragma once
 
 #include <chrono>
@@ -13,24 +13,23 @@ namespace uvreap {
 
 class budget {
  public:
-  budget(int count, std::chrono::nanoseconds time) noexcept;  // begins now
+  budget(int units, std::chrono::microseconds time) noexcept;  // begins now
 
-  void told(int count) noexcept { count_ -= count; }
-  void looked_at_one() noexcept;
-  [[nodiscard]] bool spent() const noexcept { return count_ <= 0 || time_is_up_; }
+  void spend(int units) noexcept;
+  [[nodiscard]] bool is_spent() const noexcept { return units_ <= 0 || is_time_up_; }
 
-  // The longer of this pass and the longest so far. It reads the CPU clock only if the wall clock, which CPU
+  // The longer of this sweep and the longest so far. It reads the CPU clock only if the wall clock, which CPU
   // time cannot exceed, leaves the question open.
   [[nodiscard]] std::chrono::nanoseconds longer_than(std::chrono::nanoseconds longest) const noexcept;
 
  private:
-  int count_;
+  int units_;
   std::uint64_t time_ns_;
   std::uint64_t cpu_start_ns_;
   std::uint64_t start_ns_;
   std::uint64_t last_step_ns_;
   int until_look_;
-  bool time_is_up_ = false;
+  bool is_time_up_ = false;
 };
 
 }  // namespace uvreap

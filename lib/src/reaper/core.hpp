@@ -1,99 +1,155 @@
-// A reaper from start() to close(): its handles, their callbacks, and what they work on.
+// A reaper from start() to close(): the records, what works on them, and the handles that wake it. The essay
+// on the model is at the head of core.cpp.
 //
-// Hear, collect, tell: a SIGCHLD, a tick of the poller or a hand-over marks a pass due (turn); the pass runs
-// in the check phase. It is shared, so that a callback may close or destroy the reaper: the pass that called
-// it holds on.
+// It is shared, so that a callback may close or destroy the reaper: whoever calls out holds on to it.
 #pragma once
 
+#include <array>
 #include <functional>
 #include <memory>
 
+#include "backends/fallback.hpp"
 #include "child/captured_output.hpp"
-#include "backends/backend.hpp"
-#include "reaper/inbox.hpp"
-#include "wake/poller.hpp"
-#include "os/loop_thread.hpp"
-#include "reaper/sweep.hpp"
-#include "child/ready_list.hpp"
+#include "child/children.hpp"
+#include "child/round.hpp"
+#include "end/deadlines.hpp"
+#include "end/terminations.hpp"
+#include "orphans/orphans.hpp"
 #include "os/claims.hpp"
-#include "wake/sigchld.hpp"
-#include "reaper/turn.hpp"
+#include "os/loop_thread.hpp"
+#include "os/uv_handle.hpp"
+#include "reaper/budget.hpp"
+#include "reaper/inbox.hpp"
 #include "uvreap/reaper.hpp"
-#include "child/watch_table.hpp"
+#include "wake/poller.hpp"
+#include "wake/sigchld.hpp"
 
 namespace uvreap {
 
-class running : public std::enable_shared_from_this<running> {
+class core : public std::enable_shared_from_this<core> {
  public:
-  running(registry&, const options&, std::unique_ptr<exit_index>, std::shared_ptr<hand_overs>) noexcept;
-  running(const running&) = delete;
-  running& operator=(const running&) = delete;
+  core(claims&, const options&, std::shared_ptr<inbox>);  // may throw std::bad_alloc
+  ~core() { discard_all(); }
+  core(const core&) = delete;
+  core& operator=(const core&) = delete;
 
-  // 0, or UV_E*: then what was opened is closed by the destructor.
-  [[nodiscard]] int open(uv_loop_t&, const std::shared_ptr<void>& farewell) noexcept;
+  // 0, or UV_E*: then close() closes what was opened.
+  [[nodiscard]] int open(uv_loop_t&, const std::shared_ptr<close_barrier>&) noexcept;
   void close() noexcept;          // every watch is released
-  void close_in_copy() noexcept;  // after uv_loop_fork: the handles are the copied loop's, the children are
-                                  // not ours
-  void leave_to_the_loop() noexcept;  // before it: without a word to libuv
+  void close_in_copy() noexcept;  // after uv_loop_fork: the handles are the copied loop's, no child is ours
+  void abandon_after_fork() noexcept;  // before it, and for good: without a word to libuv
 
-  // As the public calls of these names say. watch() leaves what it was given where it fails.
-  [[nodiscard]] int watch(pid_t, uvreap::watch&) noexcept;
-  [[nodiscard]] int fork(pid_t* out, std::function<int()>& child_main, uvreap::watch&);
-  [[nodiscard]] int spawn(pid_t* out, const command&, uvreap::watch&);
+  // As the public calls of these names say. A record that could not be watched is the caller's again.
+  [[nodiscard]] int watch(pid_t, std::unique_ptr<child>&, const birth& expected = {}) noexcept;
+  [[nodiscard]] int fork(pid_t* out, std::function<int()>& child_main, std::unique_ptr<child>&) noexcept;
+  [[nodiscard]] int spawn(pid_t* out, const command&, std::unique_ptr<child>&);
   [[nodiscard]] int release(pid_t) noexcept;
-  [[nodiscard]] int detach(pid_t, const which_watch&) noexcept;
+  [[nodiscard]] int detach(pid_t, std::uint64_t serial = 0) noexcept;  // serial 0: whichever
   [[nodiscard]] int exclude(pid_t) noexcept;
   [[nodiscard]] int kill(pid_t, int signum) noexcept;
   [[nodiscard]] int terminate(pid_t, std::chrono::milliseconds grace) noexcept;
   [[nodiscard]] statistics stats() const noexcept;
 
-  [[nodiscard]] bool is_copy() const noexcept { return registry_.origin() != origin_; }
-  [[nodiscard]] std::uint64_t origin() const noexcept { return origin_; }
+  [[nodiscard]] bool is_copy() const noexcept { return is_forked_copy(generation_); }
+  [[nodiscard]] std::uint64_t generation() const noexcept { return generation_; }
   [[nodiscard]] loop_thread& thread() noexcept { return thread_; }
 
+  // For the tests: what the handles' callbacks come to.
+  void wake(notice) noexcept;
+  [[nodiscard]] bool sweep() noexcept;  // true: work is left for the next turn
+
  private:
+  // Where work comes from, in the order in which it takes turns.
+  enum class source { hints, named, round, changes, any, due, ending, posted };
+  static constexpr std::size_t sources = 8;
+
+  [[nodiscard]] int open_handles(uv_loop_t&) noexcept;
+  [[nodiscard]] int poll_backend(int descriptor) noexcept;
   void close_handles() noexcept;
   void on_sigchld() noexcept;
-  void on_index() noexcept;
+  void on_backend() noexcept;
   void on_tick() noexcept;
   void on_check() noexcept;
-  void on_posted() noexcept;
-  void on_grace() noexcept;
-  void on_output_read() noexcept;
-
-  [[nodiscard]] int take_back(pid_t, uvreap::watch& there, uvreap::watch& with) noexcept;
-  template <class Make>
-  [[nodiscard]] int make_child(pid_t* out, uvreap::watch&, Make);
-  [[nodiscard]] bool make_room() noexcept;
-  void add(watch_table::place, pid_t) noexcept;
-  uvreap::watch remove(pid_t) noexcept;
-  void hint(pid_t, notice) noexcept;
-  [[nodiscard]] int own_all(uv_loop_t&, const std::shared_ptr<void>& farewell) noexcept;
-  [[nodiscard]] int poll_index(int descriptor) noexcept;
-  void go_on_when_due() noexcept;
-  void await_grace() noexcept;
+  void on_idle() noexcept {}
+  void sweep_next_turn() noexcept;
   void settle() noexcept;
 
-  registry& registry_;
-  std::uint64_t origin_;
+  [[nodiscard]] claims::word claim_of(const child& one) const noexcept {
+    return claims::word_of(mark_, one.id.born().tag());
+  }
+  [[nodiscard]] bool is_still_there(const child&) const noexcept;
+  [[nodiscard]] int take_back(child& there, child& wanted) noexcept;
+  [[nodiscard]] bool deliver_reserved(pid_t, child& wanted) noexcept;
+  [[nodiscard]] child& bind(std::unique_ptr<child>, int pidfd_error) noexcept;
+  [[nodiscard]] std::unique_ptr<child> unbind(child&) noexcept;
+  template <class Make>
+  [[nodiscard]] int make_child(pid_t* out, std::unique_ptr<child>&, Make);
+  void hold(child&) noexcept;
+  void let_go(child&) noexcept;
+  void hint(child&, notice) noexcept;
+  void discard(std::unique_ptr<child>) noexcept;
+  void discard_all() noexcept;
+  void output_ended(pid_t, std::uint64_t serial) noexcept;
+
+  // sweep.cpp
+  [[nodiscard]] bool has_work(source) const noexcept;
+  [[nodiscard]] bool has_work() const noexcept;
+  [[nodiscard]] int work(source) noexcept;
+  [[nodiscard]] int look_at_next(look_queue&) noexcept;
+  void collect(int delivered) noexcept;
+  void look(child&) noexcept;
+  void collect(child&, int changes) noexcept;
+  void collect_kept(child&) noexcept;
+  void gone(child&) noexcept;
+  void not_yet(child&) noexcept;
+  void end(child&) noexcept;
+  void take_posted() noexcept;
+  [[nodiscard]] int deliver() noexcept;
+  void deliver(child&) noexcept;
+  void deliver_change(child&) noexcept;
+  void settle_missed() noexcept;
+  [[nodiscard]] std::uint64_t other_notices() const noexcept;
+
+  claims& claims_;
+  std::uint64_t generation_;
+  std::uint32_t mark_;
   options options_;
   loop_thread thread_;
   statistics stats_;
-  bool closed_ = false;
+  std::shared_ptr<close_barrier> barrier_;
+  bool is_closed_ = false;
 
-  std::unique_ptr<exit_index> index_;
-  watch_table table_;
-  ready_list ready_;
-  endings endings_;
-  pass pass_;
+  // What records link to outlives them.
+  terminations terminations_;
+  deadlines deadlines_;
+  reading reading_;
+  fallback backend_;
+  std::unique_ptr<orphans> orphans_;  // null but in any()
+  round<change_tag> changes_;  // SIGCHLD says "stopped" and "ended" alike: those that asked are looked at
+  look_queue hints_;
+  look_queue named_;
+  look_queue in_round_;
+  look_queue in_changes_;
+  ready_queue ready_;
+  children living_;
+  children collected_;  // undelivered: ready, reserved, or with output that is still read
+  std::size_t holding_ = 0;
+
+  std::size_t turn_of_ = 0;  // whose turn it is among the sources, and what is left of it
+  int quantum_ = 0;
+  std::uint64_t found_now_ =
+      0;  // by the poller, in the sweep before: missed if no other notice comes by the next
+  std::uint64_t notices_then_ = 0;  // when the poller woke
+  bool poller_found_ = false;
+  bool unheard_ = false;
 
   sigchld sigchld_;
-  uv_handle<uv_poll_t> index_poll_;  // closed before the index, whose descriptor it polls
-  uv_handle<uv_timer_t> grace_;      // any(): the next unclaimed zombie's ends
-  reading reading_;
-  idle_poller poller_;
-  turn turn_;
-  std::shared_ptr<hand_overs> hand_overs_;
+  poller poller_;
+  std::shared_ptr<inbox> inbox_;
+  uv_handle<uv_poll_t> backend_poll_;  // closed before the backend, whose descriptor it polls
+  uv_handle<uv_check_t> check_;
+  uv_handle<uv_idle_t> idle_;
+  bool is_sweep_due_ = false;
 };
 
 }  // namespace uvreap

@@ -4,35 +4,48 @@
 
 namespace uvreap {
 
-int hand_overs::open(uv_loop_t& loop, void* data, uv_async_cb posted,
-                     std::shared_ptr<void> farewell) noexcept {
+int inbox::open(uv_loop_t& loop, std::function<void()> posted,
+                std::shared_ptr<close_barrier> barrier) noexcept {
   std::lock_guard held(lock_);
-  return wake_.open([&](uv_async_t* handle) { return uv_async_init(&loop, handle, posted); }, data,
-                    std::move(farewell));
+  posted_ = std::move(posted);
+  auto init = [&](uv_async_t* handle) {
+    return uv_async_init(&loop, handle, call_owner<&inbox::on_posted, uv_async_t>);
+  };
+  return async_.open(init, this, std::move(barrier));
 }
 
-void hand_overs::close() noexcept {
-  std::list<hand_over> dropped;  // destroyed after the lock is free: captures are somebody else's code
-  std::lock_guard held(lock_);
-  dropped.swap(waiting_);
-  wake_.close();
+void inbox::close() noexcept {
+  {
+    std::lock_guard held(lock_);
+    async_.close();
+  }
+  drop();
 }
 
-void hand_overs::leave_to_the_loop() noexcept { wake_.leave_to_the_loop(); }
-
-void hand_overs::post(pid_t pid, callback told) {
-  std::lock_guard held(lock_);
-  if (!wake_) return;
-  waiting_.push_back({pid, std::move(told)});
-  uv_async_send(wake_.get());  // under the lock: the handle must not be closed meanwhile
+void inbox::drop() noexcept {
+  {
+    std::lock_guard held(lock_);
+    waiting_.move_to_front_of(arrived_);
+  }
+  while (has_work()) (void)take();  // destroyed after the lock is free: captures are foreign code
 }
 
-std::list<hand_over> hand_overs::take(int limit) noexcept {
-  std::list<hand_over> taken;
+void inbox::post(std::unique_ptr<child> one) noexcept {
   std::lock_guard held(lock_);
-  for (; limit > 0 && !waiting_.empty(); --limit) taken.splice(taken.end(), waiting_, waiting_.begin());
-  if (!waiting_.empty()) uv_async_send(wake_.get());
-  return taken;
+  if (!async_) return;  // and `one` is destroyed when the lock is free: a parameter outlives the locals
+  waiting_.push_back(*one.release());
+  uv_async_send(async_.get());  // under the lock: the handle must not be closed meanwhile
+}
+
+void inbox::on_posted() noexcept {
+  {
+    std::lock_guard held(lock_);
+    look_queue later;
+    arrived_.move_to_front_of(later);
+    waiting_.move_to_front_of(arrived_);
+    later.move_to_front_of(arrived_);
+  }
+  posted_();
 }
 
 }  // namespace uvreap

@@ -1,38 +1,45 @@
-// Pids on their way from other threads to the loop's. The one place of a reaper that threads share.
+// Records on their way from other threads to the loop's. The one place of a reaper that threads share.
+//
+// The posting thread makes the record, and the loop's thread watches it, a few in each sweep.
 #pragma once
 
-#include <sys/types.h>
-
-#include <list>
+#include <functional>
 #include <memory>
 #include <mutex>
 
+#include "child/child.hpp"
 #include "os/uv_handle.hpp"
-#include "uvreap/reaper.hpp"
 
 namespace uvreap {
 
-struct hand_over {
-  pid_t pid;
-  callback told;
-};
-
-class hand_overs {
+class inbox {
  public:
-  [[nodiscard]] int open(uv_loop_t&, void* data, uv_async_cb posted, std::shared_ptr<void> farewell) noexcept;
-  void close() noexcept;              // what waits is dropped
-  void leave_to_the_loop() noexcept;  // in a forked copy, where the lock may be another thread's for ever
-  void close_in_copy() noexcept { wake_.close(); }
+  inbox() = default;
+  ~inbox() { drop(); }
+  inbox(const inbox&) = delete;
+  inbox& operator=(const inbox&) = delete;
 
-  void post(pid_t, callback);  // any thread; may throw std::bad_alloc; dropped while closed
+  [[nodiscard]] int open(uv_loop_t&, std::function<void()> posted, std::shared_ptr<close_barrier>) noexcept;
+  void close() noexcept;  // what waits is dropped
+  void close_in_copy() noexcept { async_.close(); }
+  void abandon_after_fork() noexcept { async_.abandon_after_fork(); }
 
-  // The oldest, at most so many; if more wait, the loop is woken for them again.
-  [[nodiscard]] std::list<hand_over> take(int limit) noexcept;
+  void post(std::unique_ptr<child>) noexcept;  // any thread; dropped while closed
+
+  [[nodiscard]] bool has_work() const noexcept { return !arrived_.empty(); }
+  [[nodiscard]] std::unique_ptr<child> take() noexcept {
+    return std::unique_ptr<child>(&arrived_.pop_front());
+  }
 
  private:
-  std::mutex lock_;               // held for a push or a swap, never during a call of anybody's code
-  std::list<hand_over> waiting_;  // not a deque: that allocates when it is made
-  uv_handle<uv_async_t> wake_;
+  void on_posted() noexcept;
+  void drop() noexcept;
+
+  std::mutex lock_;  // held for a push or a splice, never during a call of foreign code
+  look_queue waiting_;
+  look_queue arrived_;  // the loop's thread alone
+  uv_handle<uv_async_t> async_;
+  std::function<void()> posted_;
 };
 
 }  // namespace uvreap

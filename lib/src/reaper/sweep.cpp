@@ -1,223 +1,292 @@
-#include "reaper/sweep.hpp"
-
+// The sweep of core: deliver what the sweep before collected, then collect, under a budget.
+#include <signal.h>
 #include <sys/wait.h>
 
-#include <algorithm>
 #include <cerrno>
-#include <new>
 #include <utility>
 
 #include "os/syscalls.hpp"
+#include "reaper/core.hpp"
 
 namespace uvreap {
 namespace {
 
-// With WNOHANG the kernel does not say EINTR; a tracer or a filter may. Bounded, as everything in a pass.
-constexpr int tries_at_eintr = 16;
-
-pid_t wait_for(pid_t pid, int options, int* word, ::rusage* usage) noexcept {
-  for (int tries = 1;; ++tries) {
-    pid_t result = sys::wait4(pid, word, options, usage);
-    if (result >= 0 || errno != EINTR || tries == tries_at_eintr) return result;
-  }
-}
+// What a source may spend before the next has its turn (deficit round robin). A page of a child list is as
+// much.
+constexpr int units_of_a_turn = 8;
+constexpr std::size_t names_at_once = 8;
 
 }  // namespace
 
-pass::pass(registry& all, exit_index& index, watch_table& table, ready_list& ready, const options& options,
-           statistics& stats) noexcept
-    : registry_(all),
-      owner_(all.new_owner()),
-      index_(index),
-      table_(table),
-      ready_(ready),
-      options_(options),
-      stats_(stats) {}
-
-void pass::hear(notice who) noexcept {
-  if (who == notice::sigchld) ++stats_.wakeups_by_sigchld, unheard_ = false;
-  if (who == notice::backend) ++stats_.wakeups_by_backend;
-  if (who == notice::poller) {
-    ++stats_.wakeups_by_poller;
-    if (found_now_ == 0) notices_then_ = other_notices();
-  }
-  index_.hear(who);
-  if (who != notice::backend) wants_changes_.ask(who);
-  if (unclaimed_) unclaimed_->hear(who);
-}
-
-void pass::hint(pid_t pid, notice who) noexcept try {
-  hints_.push_back({pid, who});
-} catch (const std::bad_alloc&) {
-  // No memory for a hint: the poller finds it.
-}
-
-bool pass::make_room() noexcept { return wants_changes_.make_room() && index_.make_room(); }
-
-void pass::add(pid_t pid, bool wants_changes) noexcept {
-  index_.arm(pid);
-  if (wants_changes) want_changes(pid);
-}
-
-void pass::want_changes(pid_t pid) noexcept { wants_changes_.add(pid); }
-
-void pass::give_up(pid_t pid) noexcept {
-  index_.give_up(pid);
-  wants_changes_.remove(pid);
-}
-
-bool pass::has_work() const noexcept {
-  return batch_next_ < batch_end_ || !hints_.empty() || index_.has_more() || wants_changes_.under_way() ||
-         (unclaimed_ && unclaimed_->has_work());
-}
-
-bool pass::needs_sigchld() const noexcept {
-  statistics now;
-  index_.describe(now);
-  return now.on_peek != 0 || wants_changes_.size() != 0 || unclaimed_ != nullptr;
-}
-
-bool pass::run() noexcept {
+bool core::sweep() noexcept {
   ++stats_.sweeps;
   settle_missed();
-  int told = tell();
-  if (stopped_) return false;
-
-  if (has_work()) collect(told);
-  return has_work() || !ready_.empty() || found_now_ != 0;
+  int delivered = deliver();
+  if (is_closed_) return false;
+  if (has_work()) collect(delivered);
+  return !is_closed_ && (has_work() || !ready_.empty() || found_now_ != 0);
 }
 
-int pass::tell() noexcept {
+// ---- deliver
+
+int core::deliver() noexcept {
   // Only what is there now: what a callback adds waits for the next turn, or a chain of them would never end.
-  int count = static_cast<int>(std::min(ready_.size(), static_cast<std::size_t>(options_.budget)));
-  for (int i = 0; i < count && !ready_.empty() && !stopped_; ++i) ready_.tell_one();
-  return count;
+  ready_queue batch;
+  ready_.move_to_front_of(batch);
+  int delivered = 0;
+  for (; !batch.empty() && delivered < options_.budget; ++delivered) deliver(batch.pop_front());
+  batch.move_to_front_of(ready_);
+  return delivered;
 }
 
-void pass::collect(int told) noexcept {
-  budget budget(options_.budget, options_.budget_time);  // begins after the callbacks, whose time is not ours
-  budget.told(told);
-  hints_now_ = hints_.size();
-  while (!budget.spent()) {
-    if (batch_next_ == batch_end_) refill();
-    if (batch_next_ == batch_end_) break;
-    collect_one(batch_[batch_next_++]);
-    budget.looked_at_one();
+void core::deliver(child& one) noexcept {
+  if (one.change) return deliver_change(one);
+  // In no table any more: inside the callback its number may be a younger child's.
+  std::unique_ptr<child> owned = collected_.remove(one);
+  child_exit exit = owned->exit();
+  if (owned->unclaimed) {
+    options_.on_unclaimed(exit);
+  } else {
+    owned->tell(exit);
+    owned->tell = nullptr;  // captures may call in, and go before its hold on the loop ends
+    owned->on_change.reset();
   }
-  if (unclaimed_ && !budget.spent() && unclaimed_->has_work()) unclaimed_->look(budget);
-  if (budget.spent() && has_work()) ++stats_.budget_spent_turns;
+  let_go(*owned);
+  discard(std::move(owned));
+}
+
+void core::deliver_change(child& one) noexcept {
+  pid_t pid = one.pid();
+  std::uint64_t serial = one.serial;
+  child_change change{.pid = pid, .status = std::exchange(one.change, {})};
+  auto tell = std::move(one.on_change);
+  (*tell)(change);
+  // It may have been released, detached or taken back in there, and then the callback is not wanted any more.
+  child* living = living_.find(pid, serial);
+  if (living != nullptr && !living->detached) {
+    living->on_change = std::move(tell);
+    hint(*living, notice::sigchld);  // the kernel may have kept the next one
+  } else if (child* ended = collected_.find(pid, serial)) {
+    ended->on_change = std::move(tell);
+    if (ended->is_deliverable()) ready_.push_back(*ended);
+  }
+}
+
+// ---- collect
+
+bool core::has_work(source from) const noexcept {
+  switch (from) {
+    case source::hints:
+      return !hints_.empty();
+    case source::named:
+      return !named_.empty() || backend_.has_named();
+    case source::round:
+      return !in_round_.empty() || backend_.has_round();
+    case source::changes:
+      return !in_changes_.empty() || changes_.is_under_way();
+    case source::any:
+      return orphans_ != nullptr && orphans_->has_work();
+    case source::due:
+      return deadlines_.has_work();
+    case source::ending:
+      return terminations_.has_work();
+    case source::posted:
+      return inbox_->has_work();
+  }
+  return false;
+}
+
+bool core::has_work() const noexcept {
+  for (std::size_t from = 0; from != sources; ++from) {
+    if (has_work(static_cast<source>(from))) return true;
+  }
+  return false;
+}
+
+// One step; what it cost, or 0: enough of this for now.
+int core::work(source from) noexcept {
+  switch (from) {
+    case source::hints:
+      return look_at_next(hints_);
+    case source::named:
+      if (named_.empty()) backend_.take_named(named_, names_at_once);
+      return look_at_next(named_);
+    case source::round:
+      if (in_round_.empty()) backend_.take_round(in_round_, names_at_once);
+      return look_at_next(in_round_);
+    case source::changes:
+      if (in_changes_.empty()) changes_.take(in_changes_, names_at_once);
+      return look_at_next(in_changes_);
+    case source::any:
+      return orphans_->work();
+    case source::due:
+      if (child* stolen = deadlines_.work()) hint(*stolen, notice::poller);
+      return 1;
+    case source::ending:
+      terminations_.work();
+      return 1;
+    case source::posted:
+      take_posted();
+      return 1;
+  }
+  return 0;
+}
+
+void core::collect(int delivered) noexcept {
+  budget budget(options_.budget - delivered, options_.budget_time);
+  unsigned paused = 0;
+  // Until each has had a turn without work. Whose turn it is, and what is left of it, stays over the sweeps.
+  for (std::size_t idle = 0; idle <= sources && !budget.is_spent() && !is_closed_;) {
+    auto from = static_cast<source>(turn_of_);
+    if (quantum_ > 0 && (paused & 1u << turn_of_) == 0 && has_work(from)) {
+      if (int units = work(from); units != 0) {
+        quantum_ -= units;
+        budget.spend(units);
+        idle = 0;
+        continue;
+      }
+      paused |= 1u << turn_of_;
+    }
+    turn_of_ = (turn_of_ + 1) % sources;
+    quantum_ = units_of_a_turn;
+    ++idle;
+  }
+  if (is_closed_) return;  // by the destructor of a capture, a moment ago
+  if (budget.is_spent() && has_work()) ++stats_.budget_spent_turns;
   stats_.longest_sweep = budget.longer_than(stats_.longest_sweep);
 }
 
-void pass::refill() noexcept {
-  batch_next_ = batch_end_ = 0;
-  for (; hints_now_ > 0 && batch_end_ < batch_.size(); --hints_now_) {
-    batch_[batch_end_++] = hints_.front();
-    hints_.pop_front();
-  }
-  for (int sources = 2; sources > 0 && batch_end_ == 0; --sources, index_is_next_ = !index_is_next_) {
-    if (index_is_next_) {
-      batch_end_ = index_.take(batch_);
-    } else {
-      std::array<pid_t, 16> pids{};
-      batch_end_ = wants_changes_.take(pids);
-      for (std::size_t i = 0; i < batch_end_; ++i) batch_[i] = {pids[i], wants_changes_.why()};
-    }
+int core::look_at_next(look_queue& from) noexcept {
+  if (from.empty()) return 0;
+  look(from.pop_front());
+  return 1;
+}
+
+void core::look(child& one) noexcept {
+  // Claimed anew by whoever forked or watches a younger child: so ours was taken by other code.
+  if (!claims_.is_claimed_by(one.pid(), claim_of(one))) return gone(one);
+  bool wants_changes = one.wants_changes() && !one.change;
+  switch (one.id.look(wants_changes)) {
+    case child_state::none:
+      return gone(one);
+    case child_state::ended:
+      return one.ending != nullptr && one.ending->keeps_zombie() ? collect_kept(one) : collect(one, 0);
+    case child_state::changed:
+      return collect(one, WUNTRACED | WCONTINUED);
+    case child_state::living:
+    case child_state::unknown:
+      return not_yet(one);
   }
 }
 
-void pass::collect_one(candidate who) noexcept {
-  watch* watched = table_.find(who.pid);
-  if (watched == nullptr) return;                    // released since
-  if (!ready_.make_room()) return still_there(who);  // no memory: its status stays where it is
-  if (endings_ != nullptr && endings_->keeps_zombie(who.pid)) return look_at_kept(who);
-  bool wants_changes = watched->changes != nullptr && !watched->changes->muted;
-
-  // By number, and __WALL: a child of clone() with another exit signal is invisible without it.
-  int options = WNOHANG | __WALL | (wants_changes ? WUNTRACED | WCONTINUED : 0);
+// By number, and __WALL: a child of clone() with another exit signal is invisible without it. Only now, after
+// the look has shown that it is this child which has ended or changed: the wrong one is taken only if a
+// theft, a wrap of the pid space and the younger child's end all happen between the two calls.
+// (waitid(P_PIDFD) with usage would have no such window, and is 1.2 us cheaper.)
+void core::collect(child& one, int changes) noexcept {
+  pid_t pid = one.pid();
+  claims::word claim = claim_of(one);
+  if (!claims_.begin_collecting(pid, claim)) return gone(one);
   int word = 0;
   ::rusage usage{};
-  if (!registry_.collecting(who.pid, owner_)) {
-    // Claimed anew for a child that was just forked: so the number was free, and ours was taken by somebody.
-    return ended({.pid = who.pid, .lost = true, .noticed_by = who.said_by}, true);
-  }
-  pid_t result = wait_for(who.pid, options, &word, &usage);
+  pid_t result = sys::retried([&] { return sys::wait4(pid, &word, WNOHANG | __WALL | changes, &usage); });
   int error = result < 0 ? errno : 0;  // errno says nothing after a success
   wait_status status(word);
-
-  if (result == who.pid && status.ended()) {
-    ended(
-        {.pid = who.pid, .status = status, .usage = resource_usage::from(usage), .noticed_by = who.said_by});
-    return;
+  bool has_ended = result == pid && status.ended();
+  claims_.end_collecting(pid, claim, has_ended || error == ECHILD);
+  if (error == ECHILD) return gone(one);
+  if (has_ended) {
+    one.status = status;
+    one.usage = resource_usage::from(usage);
+    ++stats_.reaped;
+    return end(one);
   }
-  if (error == ECHILD) {
-    // Somebody else took it; no status is invented (libuv is silent here, asyncio says 255).
-    bool recovered = index_.recover(who.pid, word);
-    ended({.pid = who.pid,
-           .lost = !recovered,
-           .recovered = recovered,
-           .status = recovered ? wait_status(word) : wait_status(),
-           .noticed_by = who.said_by});
-    return;
-  }
-  registry_.still_there(who.pid, owner_);
-  still_there(who);
-  if (error == EINTR) hint(who.pid, who.said_by);
-  // Anything else leaves the watch as it is. 0: it lives, or a tracer holds it. A ptrace stop comes through
-  // without WUNTRACED if a thread of ours traces it (Go #60321): no end, and nothing that was asked for.
-  if (result == who.pid && wants_changes && (status.stopped() || status.continued())) {
-    ready_.add({.pid = who.pid, .status = status}, watched->changes);
-  }
+  not_yet(one);
+  if (error == EINTR) hint(one, one.noticed_by);
+  if (result != pid || changes == 0 || (!status.stopped() && !status.continued())) return;
+  one.change = status;
+  ready_.push_back(one);
 }
 
-void pass::look_at_kept(candidate who) noexcept {
+// Its zombie keeps the number of its group: looked at, and not taken.
+void core::collect_kept(child& one) noexcept {
   siginfo_t info{};
   ::rusage usage{};
-  int result = sys::waitid_with_usage(who.pid, &info, WEXITED | WNOHANG | WNOWAIT | __WALL, &usage);
-  if (result != 0 && errno == ECHILD) {
-    return ended({.pid = who.pid, .lost = true, .noticed_by = who.said_by}, true);
-  }
-  if (result != 0 || info.si_pid != who.pid) return still_there(who);
+  int options = WEXITED | WNOHANG | WNOWAIT | __WALL;
+  if (sys::waitid_with_usage(one.pid(), &info, options, &usage) != 0 || info.si_pid != one.pid())
+    return not_yet(one);
   int word = info.si_code == CLD_EXITED ? (info.si_status & 0xff) << 8 : info.si_status;
   if (info.si_code == CLD_DUMPED) word |= WCOREFLAG;
-  ended({.pid = who.pid,
-         .status = wait_status(word),
-         .usage = resource_usage::from(usage),
-         .noticed_by = who.said_by},
-        true);
+  one.status = wait_status(word);
+  one.usage = resource_usage::from(usage);
+  ++stats_.reaped;
+  end(one);
 }
 
-void pass::still_there(candidate who) noexcept {
-  // An index names a child once: from here on somebody else has to look for it.
-  if (who.said_by == notice::backend) index_.doubt(who.pid);
+// Other code took its status. None is invented (libuv is silent here, asyncio says 255); the kernel may still
+// have it.
+void core::gone(child& one) noexcept {
+  int word = 0;
+  one.recovered = one.id.is_held() && sys::exit_word_of_pidfd(one.id.pidfd(), &word) == 0;
+  one.lost = !one.recovered;
+  if (one.recovered) one.status = wait_status(word);
+  ++(one.lost ? stats_.lost : stats_.recovered);
+  claims_.drop(one.pid(), claim_of(one));
+  end(one);
 }
 
-void pass::ended(child_exit exit, bool number_is_kept) noexcept {
-  // From here on the number is free: a younger child may get it before this one is told.
-  if (!number_is_kept) registry_.collected(exit.pid);
-  index_.disarm(exit.pid);
-  wants_changes_.remove(exit.pid);
-  watch watched = table_.take(exit.pid);
-  exit.timed_out = watched.timed_out;
-  if (endings_ != nullptr) endings_->collected(exit.pid, watched);
-  ++(exit.lost ? stats_.lost : exit.recovered ? stats_.recovered : stats_.reaped);
-  if (exit.noticed_by == notice::poller) {
+void core::not_yet(child& one) noexcept {
+  // A backend names a child once: from here on the poller has to look for it. A tracer holds the zombie.
+  if (one.noticed_by == notice::backend || one.on == slot::none) backend_.suspect(one);
+}
+
+void core::end(child& one) noexcept {
+  // From here on the number is free: a younger child may get it before this one is delivered.
+  backend_.disarm(one);
+  changes_.remove(one);
+  one.leave<look_tag>();
+  if (one.due != nullptr) one.due->cancel();
+  terminations_.collected(one);
+  one.id.let_go(claims_);
+  if (one.noticed_by == notice::poller) {
     poller_found_ = true;
-    if (!exit.lost) ++found_now_;  // the SIGCHLD of a stolen exit was not missed: it led to nobody
+    if (!one.lost) ++found_now_;  // the SIGCHLD of a stolen exit was not missed: it led to no exit
   }
-  if (!watched.forgotten) ready_.add(exit, std::move(watched));
+  std::unique_ptr<child> owned = living_.remove(one);
+  if (one.detached) return;
+  one.collected = true;
+  if (one.output != nullptr) one.output->collected(one.pid(), one.serial);
+  collected_.add(std::move(owned));
+  if (one.is_deliverable()) ready_.push_back(one);
 }
 
-std::uint64_t pass::other_notices() const noexcept { return stats_.wakeups_by_sigchld + stats_.wakeups_by_backend; }
+void core::take_posted() noexcept {
+  std::unique_ptr<child> one = inbox_->take();
+  pid_t pid = one->pid();
+  int error = watch(pid, one);
+  if (error == 0 || one->is_reserved()) return;
+  one->id = identity(pid);
+  one->error = error;
+  one->lost = error != UV_EEXIST && error != UV_ENOMEM;
+  one->noticed_by = notice::already;
+  one->collected = true;
+  if (one->lost) ++stats_.lost;
+  hold(*one);
+  ready_.push_back(collected_.add(std::move(one)));
+}
 
-void pass::settle_missed() noexcept {
+// ---- what only the poller found
+
+std::uint64_t core::other_notices() const noexcept {
+  return stats_.wakeups_by_sigchld + stats_.wakeups_by_backend;
+}
+
+void core::settle_missed() noexcept {
   if (found_now_ != 0 && other_notices() == notices_then_) {
     stats_.missed += found_now_;
     unheard_ = true;
   }
   found_now_ = 0;
 }
-
-bool pass::poller_found() noexcept { return std::exchange(poller_found_, false); }
 
 }  // namespace uvreap

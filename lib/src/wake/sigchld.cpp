@@ -1,67 +1,20 @@
 #include "wake/sigchld.hpp"
 
-#include <array>
 #include <atomic>
-#include <cstdint>
+#include <new>
+#include <utility>
 
-#include "os/claims.hpp"
 #include "os/syscalls.hpp"
 
 namespace uvreap {
 namespace {
 
-// The handles that listen, with the process in which they began to. libuv's own table of them is copied by a
-// fork, and there a SIGCHLD is written into the pipe of each handle's loop; but that of a copied loop is the
-// parent's, which would be woken for children that are not its own, and where the handle has gone meanwhile,
-// read freed memory. So whoever listens in a copy stops what the parent listened with.
-//
-// Slots and not a list: a fork may come while another thread is in here. Reapers beyond them are not stopped.
-struct listener {
-  std::atomic<std::uint64_t> origin{0};  // 0: free
-  std::atomic<uv_signal_t*> handle{nullptr};
-};
-std::array<listener, 256> listeners;
-
-void remember(uv_signal_t* handle) noexcept {
-  std::uint64_t here = registry::of_this_process()->origin();
-  for (listener& slot : listeners) {
-    std::uint64_t free = 0;
-    if (!slot.origin.compare_exchange_strong(free, here)) continue;
-    slot.handle.store(handle);
-    return;
-  }
-}
-
-void forget(uv_signal_t* handle) noexcept {
-  if (handle == nullptr) return;
-  for (listener& slot : listeners) {
-    uv_signal_t* there = handle;
-    if (slot.handle.compare_exchange_strong(there, nullptr)) return slot.origin.store(0);
-  }
-}
-
-// Touches the copied memory alone, and no epoll set, so uv_loop_fork may have been called or not.
-void stop_those_of_the_parent() noexcept {
-  std::uint64_t here = registry::of_this_process()->origin();
-  for (listener& slot : listeners) {
-    std::uint64_t origin = slot.origin.load();
-    if (origin == 0 || origin == here) continue;
-    uv_signal_t* handle = slot.handle.exchange(nullptr);
-    slot.origin.store(0);
-    if (handle != nullptr && uv_is_closing(reinterpret_cast<uv_handle_t*>(handle)) == 0) {
-      uv_signal_stop(handle);
-    }
-  }
-}
-
 bool leaves_no_status(const struct ::sigaction& action) noexcept {
-  bool set_to_ignore = (action.sa_flags & SA_SIGINFO) == 0 && action.sa_handler == SIG_IGN;
-  return set_to_ignore || (action.sa_flags & SA_NOCLDWAIT) != 0;
+  return sys::is_set_to(action, SIG_IGN) || (action.sa_flags & SA_NOCLDWAIT) != 0;
 }
 
 bool is_a_function(const struct ::sigaction& action) noexcept {
-  return (action.sa_flags & SA_SIGINFO) != 0 ||
-         (action.sa_handler != SIG_IGN && action.sa_handler != SIG_DFL);
+  return !sys::is_set_to(action, SIG_IGN) && !sys::is_set_to(action, SIG_DFL);
 }
 
 bool same_handler(const struct ::sigaction& one, const struct ::sigaction& other) noexcept {
@@ -70,24 +23,84 @@ bool same_handler(const struct ::sigaction& one, const struct ::sigaction& other
 
 }  // namespace
 
-int sigchld::open(uv_loop_t& loop, void* data, uv_signal_cb heard, std::shared_ptr<void> farewell) noexcept {
-  heard_ = heard;
-  return handle_.open([&](uv_signal_t* handle) { return uv_signal_init(&loop, handle); }, data,
-                      std::move(farewell));
+// All that were ever made, in a list that only grows, so that threads and forked copies may walk it at any
+// time.
+struct sigchld::kept_handle : handle_box<uv_signal_t> {
+  uv_loop_t* loop = nullptr;
+  std::atomic<bool> is_taken{true};          // from open() until libuv has let go of it
+  std::atomic<std::uint64_t> listens_in{0};  // the fork generation; 0: it does not listen
+  kept_handle* next = nullptr;
+
+  static inline std::atomic<kept_handle*> first{nullptr};
+
+  [[nodiscard]] uv_handle_t* base() noexcept { return reinterpret_cast<uv_handle_t*>(&handle); }
+  static void on_closed(uv_handle_t* handle) noexcept {
+    auto* gone = static_cast<kept_handle*>(reinterpret_cast<handle_box<uv_signal_t>*>(handle));
+    gone->is_taken.store(false, std::memory_order_release);
+    gone->leave_barrier();
+  }
+};
+
+sigchld::kept_handle* sigchld::free_handle_of(uv_loop_t& loop) noexcept {
+  for (auto* one = kept_handle::first.load(std::memory_order_acquire); one != nullptr; one = one->next) {
+    if (one->loop != &loop) continue;
+    // Closed by the program with uv_walk: no close callback of ours has said that it is free. (A parent's, in
+    // a forked copy whose loop was not forked or ended, is still on the loop.)
+    bool taken = false;
+    if (one->is_taken.compare_exchange_strong(taken, true, std::memory_order_acq_rel)) return one;
+    if (one->handle.data == nullptr && !is_on_its_loop(one->base())) return one;
+  }
+  auto* fresh = new (std::nothrow) kept_handle;
+  if (fresh == nullptr) return nullptr;
+  fresh->loop = &loop;
+  fresh->next = kept_handle::first.load(std::memory_order_relaxed);
+  while (!kept_handle::first.compare_exchange_weak(fresh->next, fresh, std::memory_order_acq_rel)) {
+  }
+  return fresh;
+}
+
+int sigchld::open(uv_loop_t& loop, std::function<void()> woken,
+                  std::shared_ptr<close_barrier> barrier) noexcept {
+  kept_handle* one = free_handle_of(loop);
+  if (one == nullptr) return UV_ENOMEM;
+  if (int error = uv_signal_init(&loop, &one->handle); error != 0) {
+    one->is_taken.store(false, std::memory_order_release);
+    return error;
+  }
+  woken_ = std::move(woken);
+  one->barrier = std::move(barrier);
+  one->generation = claims::of_this_process()->generation();
+  one->handle.data = this;
+  uv_unref(one->base());
+  kept_ = one;
+  return 0;
 }
 
 int sigchld::listen() noexcept {
-  if (listening_) return 0;
+  if (listening_ || uv_is_closing(kept_->base()) != 0) return 0;
   stop_those_of_the_parent();
-  if (int error = uv_signal_start(handle_.get(), heard_, SIGCHLD); error != 0) return error;
+  auto woken = call_owner<&sigchld::on_signal, uv_signal_t, int>;
+  if (int error = uv_signal_start(&kept_->handle, woken, SIGCHLD); error != 0) return error;
   listening_ = true;
-  remember(handle_.get());
+  kept_->listens_in.store(kept_->generation, std::memory_order_release);
   sys::sigaction(SIGCHLD, nullptr, &ours_);
   // If another of its handles was there first, libuv has installed nothing now. In a forked child these are
-  // the parent's, and the handler went with the fork; elsewhere somebody may have set SIGCHLD to be ignored
+  // the parent's, and the handler went with the fork; elsewhere SIGCHLD may have been set to be ignored
   // since.
-  if (!is_a_function(ours_) && learn_handler(*handle_.get()->loop)) repair();
+  if (!is_a_function(ours_) && learn_handler(*kept_->loop)) repair();
   return 0;
+}
+
+// In a copy a SIGCHLD is written into the pipe of each handle's loop, the parent's too, which would be woken
+// for children that are not its own. So who listens in a copy stops what the parent listened with. That
+// touches copied memory alone, and no epoll set, so uv_loop_fork may have been called or not.
+void sigchld::stop_those_of_the_parent() noexcept {
+  for (auto* one = kept_handle::first.load(std::memory_order_acquire); one != nullptr; one = one->next) {
+    std::uint64_t since = one->listens_in.load(std::memory_order_acquire);
+    if (since == 0 || !is_forked_copy(since)) continue;
+    one->listens_in.store(0, std::memory_order_release);
+    if (uv_is_closing(one->base()) == 0) uv_signal_stop(&one->handle);
+  }
 }
 
 // Which function libuv installs can be seen only where it does so: on a signal that is at its default, for a
@@ -107,16 +120,31 @@ bool sigchld::learn_handler(uv_loop_t& loop) noexcept {
 }
 
 void sigchld::close() noexcept {
-  forget(handle_.get());
-  handle_.close();
+  if (kept_ == nullptr) return;
+  kept_handle* gone = std::exchange(kept_, nullptr);
+  listening_ = false;
+  gone->handle.data = nullptr;
+  gone->listens_in.store(0, std::memory_order_release);
+  if (uv_is_closing(gone->base()) == 0) {
+    uv_close(gone->base(), kept_handle::on_closed);
+  } else {
+    gone->barrier.reset();  // closed by the program; the next reaper of the loop looks whether libuv is done
+  }
 }
 
 void sigchld::close_in_copy() noexcept {
   // A signal that was caught before the fork and not dispatched is the parent's to hear; its message is in a
   // pipe that the copied loop has left. libuv would wait for it for ever, turning, before it closes the
   // handle (libuv #3483).
-  if (handle_) handle_.get()->dispatched_signals = handle_.get()->caught_signals;
+  if (kept_ != nullptr) kept_->handle.dispatched_signals = kept_->handle.caught_signals;
   close();
+}
+
+void sigchld::abandon_after_fork() noexcept {
+  if (kept_ == nullptr) return;
+  kept_->handle.data = nullptr;
+  uv_unref(kept_->base());
+  kept_ = nullptr;
 }
 
 void sigchld::repair() const noexcept {
@@ -126,13 +154,13 @@ void sigchld::repair() const noexcept {
   if (ours_to_mend) sys::sigaction(SIGCHLD, &ours_, nullptr);
 }
 
-bool sigchld::ignored() noexcept {
+bool sigchld::is_ignored() noexcept {
   struct ::sigaction now {};
   return sys::sigaction(SIGCHLD, nullptr, &now) == 0 && leaves_no_status(now);
 }
 
 sigchld_health sigchld::health(bool unheard) const noexcept {
-  if (ignored()) return sigchld_health::ignored;
+  if (is_ignored()) return sigchld_health::ignored;
   sigset_t mask;
   sigset_t pending;
   sigemptyset(&mask);

@@ -4,10 +4,17 @@
 // libuv installs its handler with the first handle of the process for a signal, over whatever was there, and
 // sets SIG_DFL with the last (libuv #154). Other uv_signal_t on SIGCHLD, uv_spawn's among them, live beside
 // this one.
+//
+// The memory of the handle is kept for later reapers of its loop and never freed. libuv's table of signal
+// handles is copied by a fork, so a plain forked worker that never touches its loop still writes the handle's
+// address into the pipe that it shares with the parent's loop, as long as it lives: that address must name a
+// handle of that loop for ever. One that is closed has no signal number, and libuv drops the message.
 #pragma once
 
 #include <signal.h>
+#include <uv.h>
 
+#include <functional>
 #include <memory>
 
 #include "os/uv_handle.hpp"
@@ -17,27 +24,36 @@ namespace uvreap {
 
 class sigchld {
  public:
-  [[nodiscard]] int open(uv_loop_t&, void* data, uv_signal_cb, std::shared_ptr<void> farewell) noexcept;
+  sigchld() noexcept = default;
+  ~sigchld() { close(); }
+  sigchld(const sigchld&) = delete;
+  sigchld& operator=(const sigchld&) = delete;
+
+  [[nodiscard]] int open(uv_loop_t&, std::function<void()> woken, std::shared_ptr<close_barrier>) noexcept;
   [[nodiscard]] int listen() noexcept;  // once it does, it goes on until close; again is 0
-  [[nodiscard]] bool listening() const noexcept { return listening_; }
 
   void close() noexcept;
   void close_in_copy() noexcept;
-  void leave_to_the_loop() noexcept { handle_.leave_to_the_loop(); }
+  void abandon_after_fork() noexcept;
 
-  // If somebody set SIGCHLD to be ignored, or to its default, since we listen: libuv's handler is put back. A
-  // handler that somebody installed stays: two libraries that put theirs back in turn are worse than a
+  // If SIGCHLD was set to be ignored, or to its default, since we listen: libuv's handler is put back. A
+  // handler that other code installed stays: two libraries that put theirs back in turn are worse than a
   // poller.
   void repair() const noexcept;
 
-  [[nodiscard]] static bool ignored() noexcept;  // SIG_IGN or SA_NOCLDWAIT: children leave no status
+  [[nodiscard]] static bool is_ignored() noexcept;  // SIG_IGN or SA_NOCLDWAIT: children leave no status
   [[nodiscard]] sigchld_health health(bool unheard) const noexcept;
 
  private:
-  [[nodiscard]] bool learn_handler(uv_loop_t&) noexcept;
+  struct kept_handle;
 
-  uv_handle<uv_signal_t> handle_;
-  uv_signal_cb heard_ = nullptr;
+  [[nodiscard]] static kept_handle* free_handle_of(uv_loop_t&) noexcept;
+  static void stop_those_of_the_parent() noexcept;
+  [[nodiscard]] bool learn_handler(uv_loop_t&) noexcept;
+  void on_signal() noexcept { woken_(); }
+
+  kept_handle* kept_ = nullptr;
+  std::function<void()> woken_;
   bool listening_ = false;
   struct ::sigaction ours_ {};  // libuv's handler, as it stood after listen()
 };

@@ -1,0 +1,49 @@
+// A table of child records by number, which owns them. Several collected ones may have one number.
+//
+// The links are in the records, and the buckets grow ahead of need: where there is no memory for more of them
+// the chains get longer, and putting a record in never fails.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "child/child.hpp"
+
+namespace uvreap {
+
+class children {
+ public:
+  children() : buckets_(64) {}  // may throw std::bad_alloc
+  ~children();
+  children(const children&) = delete;
+  children& operator=(const children&) = delete;
+
+  void make_room() noexcept;
+  child& add(std::unique_ptr<child>) noexcept;
+  [[nodiscard]] std::unique_ptr<child> remove(child&) noexcept;  // of one that is there
+  [[nodiscard]] std::unique_ptr<child> remove_any() noexcept;    // null: the table is empty
+
+  // serial 0: whichever.
+  [[nodiscard]] child* find(pid_t, std::uint64_t serial = 0) const noexcept;
+  [[nodiscard]] child* find_reserved(
+      pid_t) const noexcept;  // the youngest: the caller knows of no other by that number
+  [[nodiscard]] std::size_t size() const noexcept { return size_; }
+
+  template <class Visit>
+  void each(Visit visit) const noexcept {
+    for (child* one : buckets_) {
+      for (; one != nullptr; one = one->next_of_bucket) visit(*one);
+    }
+  }
+
+ private:
+  [[nodiscard]] std::size_t bucket_of(pid_t pid) const noexcept {
+    return static_cast<std::size_t>(pid) & (buckets_.size() - 1);
+  }
+
+  std::vector<child*> buckets_;
+  std::size_t size_ = 0;
+  std::size_t emptied_to_ = 0;  // where remove_any() goes on
+};
+
+}  // namespace uvreap

@@ -1,0 +1,162 @@
+#include "end/terminations.hpp"
+
+#include <signal.h>
+#include <uv.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <new>
+#include <utility>
+
+#include "os/claims.hpp"
+#include "os/syscalls.hpp"
+
+namespace uvreap {
+namespace {
+
+// How often a group whose leader has ended is asked whether it is empty: no event tells the end of a
+// grandchild.
+constexpr std::uint64_t between_questions_ms = 20;
+
+int from_errno(int result) noexcept { return result == 0 ? 0 : uv_translate_sys_error(errno); }
+
+}  // namespace
+
+// ---- one termination
+
+int termination::begin() noexcept {
+  if (!is_ours(leader_.look())) return UV_ESRCH;
+  is_group_ = sys::getpgid(leader_.pid()) == leader_.pid();
+  by_number_ = is_group_ && leader_.pidfd() < 0;
+  may_be_promoted_ = by_number_;
+  int error = send(SIGTERM);
+  if (is_group_ && !by_number_ && error == UV_EINVAL) {  // a kernel before 6.9 does not know the flag
+    by_number_ = true;
+    error = send(SIGTERM);
+  }
+  if (error == 0) (void)send(SIGCONT);
+  return error;
+}
+
+int termination::send(int signum) noexcept {
+  if (!is_group_) return leader_.signal(signum);
+  if (!by_number_) return from_errno(sys::pidfd_signal_group(leader_.pidfd(), signum));
+  if (!is_ours(leader_.look())) return UV_ESRCH;
+  return from_errno(sys::kill(-leader_.pid(), signum));
+}
+
+bool termination::has_nobody_left() noexcept {
+  if (!leader_ended_) return false;
+  if (!is_group_) return true;
+  return by_number_ ? !is_ours(leader_.look()) : send(0) == UV_ESRCH;
+}
+
+// ---- all of them
+
+int terminations::open(uv_loop_t& loop, std::function<void()> due,
+                       const std::shared_ptr<close_barrier>& barrier) noexcept {
+  return agenda_.open(loop, std::move(due), barrier);
+}
+
+void terminations::close() noexcept {
+  while (!agenda_.empty()) drop(static_cast<termination&>(agenda_.first()));
+  agenda_.close();
+}
+
+void terminations::forget_all() noexcept {
+  while (!agenda_.empty()) {
+    auto gone = std::move(static_cast<termination&>(agenda_.first()).self_);
+    gone->cancel();
+  }
+}
+
+void terminations::abandon_in_copy() noexcept {
+  forget_all();
+  agenda_.close();
+}
+
+void terminations::abandon_after_fork() noexcept {
+  forget_all();
+  agenda_.abandon_after_fork();
+}
+
+int terminations::begin(child& one, std::uint64_t grace_ms) noexcept try {
+  if (one.ending != nullptr && !one.ending->is_over()) return UV_EALREADY;
+  auto fresh = std::make_shared<termination>();
+  fresh->leader_ = one.id.without_pidfd();
+  if (fresh->leader_.reopen() == UV_ESRCH) return UV_ESRCH;
+  (void)fresh->leader_.keep(claims_, claims::most_held());
+  fresh->kill_at_ms_ = alarm::in(grace_ms);
+  if (int error = fresh->begin(); error != 0) {
+    fresh->leader_.let_go(claims_);
+    return error;
+  }
+  one.ending = fresh;
+  fresh->self_ = std::move(fresh);
+  wait_on(*one.ending);
+  return 0;
+} catch (const std::bad_alloc&) {
+  return UV_ENOMEM;
+}
+
+void terminations::shorten(child& one, std::uint64_t grace_ms) noexcept {
+  one.ending->kill_at_ms_ = std::min(one.ending->kill_at_ms_, alarm::in(grace_ms));
+  wait_on(*one.ending);
+}
+
+void terminations::wait_on(termination& one) noexcept {
+  bool asks = one.leader_ended_ && (!one.by_number_ || one.may_be_promoted_);
+  agenda_.set(one,
+              asks ? std::min(one.kill_at_ms_, alarm::now_ms() + between_questions_ms) : one.kill_at_ms_);
+}
+
+void terminations::work() noexcept {
+  auto& one = static_cast<termination&>(agenda_.first());
+  bool is_time_up = alarm::now_ms() >= one.kill_at_ms_;
+  if (is_time_up) (void)one.send(SIGKILL);
+  if (is_time_up) return drop(one);
+  if (one.may_be_promoted_ && one.leader_ended_) promote(one);
+  if (one.has_nobody_left()) return drop(one);
+  wait_on(one);
+}
+
+// A descriptor is free by now: the leader's zombie need not be kept, and that the group is empty can be seen.
+void terminations::promote(termination& one) noexcept {
+  if (one.leader_.reopen() != 0 || !one.leader_.keep(claims_, claims::most_held())) return;
+  one.may_be_promoted_ = false;
+  if (sys::pidfd_signal_group(one.leader_.pidfd(), 0) != 0 && errno == EINVAL) return;  // before Linux 6.9
+  reap_kept_zombie(one);
+  one.by_number_ = false;
+}
+
+void terminations::reap_kept_zombie(termination& one) noexcept {
+  int word = 0;
+  ::rusage usage{};
+  if (one.leader_.look() == child_state::ended) {
+    (void)sys::wait4(one.leader_.pid(), &word, WNOHANG | __WALL, &usage);  // delivered long ago
+  }
+  claims_.drop(one.leader_.pid(), claims::word_of(mark_, one.leader_.born().tag()));
+}
+
+void terminations::drop(termination& one) noexcept {
+  auto held = std::move(one.self_);
+  one.cancel();
+  if (one.by_number_ && one.is_group_ && one.leader_ended_) reap_kept_zombie(one);
+  one.leader_.let_go(claims_);
+  one.is_over_ = true;
+}
+
+void terminations::cancel(child& one) noexcept {
+  if (one.ending != nullptr && !one.ending->is_over()) drop(*one.ending);
+  one.ending.reset();
+}
+
+void terminations::collected(child& one) noexcept {
+  auto its = std::move(one.ending);
+  if (its == nullptr || its->is_over()) return;
+  its->leader_ended_ = true;
+  if (its->has_nobody_left()) return drop(*its);
+  wait_on(*its);
+}
+
+}  // namespace uvreap
