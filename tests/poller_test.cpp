@@ -34,7 +34,7 @@ class pace {
   pace(const pace&) = delete;
   pace& operator=(const pace&) = delete;
 
-  // What its timer has left, just after it was started; -1: it is not started. An alarm is one more.
+  // What its timer has left, just after it was started; -1: it is not started.
   [[nodiscard]] int rest() {
     uv_timer_t* found = nullptr;
     auto look = [](uv_handle_t* handle, void* out) {
@@ -42,7 +42,7 @@ class pace {
     };
     uv_walk(&loop, look, static_cast<void*>(&found));
     if (found == nullptr || uv_is_active(reinterpret_cast<uv_handle_t*>(found)) == 0) return -1;
-    return static_cast<int>(uv_timer_get_due_in(found) + uv_now(&loop) - uvreap::alarm::now_ms() - 1);
+    return static_cast<int>(uv_timer_get_due_in(found));
   }
   int tick(bool found) {  // a tick, and the look after it
     poller.ticked();

@@ -66,7 +66,7 @@ TEST_CASE("a job as JSON has a name, a directory, variables, a timeout and retri
            {"argv", {"sh", "-c", "pwd; echo $COLOUR; echo try >> tries; sleep 100"}},
            {"cwd", test::directory().path()},
            {"env", {{"COLOUR", "blue"}}},
-           {"timeout", 0.05},
+           {"timeout", 0.5},
            {"retries", 1}};
   for (const std::string& text : {job.dump() + '\n', "[ " + job.dump(2) + " ]"}) {
     std::filesystem::remove(test::directory() / "tries");

@@ -45,6 +45,11 @@ class alarm {
     uv_timer_start(timer_.get(), call_owner<&alarm::on_timer, uv_timer_t>, at_ms > now ? at_ms - now : 1, 0);
   }
 
+  // By the loop's clock: at the latest then, where in() is at the earliest.
+  void set_within(std::uint64_t ms) noexcept {
+    if (timer_) set(uv_now(timer_.get()->loop) + ms);
+  }
+
   void hold_the_loop(bool hold) noexcept {
     if (!timer_) return;
     auto* handle = reinterpret_cast<uv_handle_t*>(timer_.get());

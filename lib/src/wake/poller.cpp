@@ -47,7 +47,8 @@ void poller::looked(bool found) noexcept {
 void poller::rest() noexcept {
   // One that never ticks still holds the loop, which only an active timer can.
   constexpr std::uint64_t far_away = alarm::never / 2;
-  alarm_.set(longest_.count() == 0 ? far_away : alarm::in(static_cast<std::uint64_t>(rest_.count())));
+  if (longest_.count() == 0) return alarm_.set(far_away);
+  alarm_.set_within(static_cast<std::uint64_t>(rest_.count()));
 }
 
 }  // namespace uvreap
