@@ -250,7 +250,8 @@ void core::end(child& one) noexcept {
   one.id.let_go(claims_);
   if (one.noticed_by == notice::poller) {
     poller_found_ = true;
-    if (!one.lost) ++found_now_;  // the SIGCHLD of a stolen exit was not missed: it led to no exit
+    // The SIGCHLD of a stolen exit was not missed: it led to no exit of ours.
+    if (!one.lost && !one.recovered) ++found_now_;
   }
   std::unique_ptr<child> owned = living_.remove(one);
   if (one.detached) return;
