@@ -190,8 +190,11 @@ TEST_CASE(
     }
     CHECK(sigterms == crowd);
     CHECK(most <= std::max(budget, 8));
-    CHECK(turns_of_other >= 0);
-    CHECK(turns_of_other <= 2 + 300 / budget);
+    if (test::names_exits()) {  // a peek shows zombies in the order of their birth: there it comes after the
+                                // crowd
+      CHECK(turns_of_other >= 0);
+      CHECK(turns_of_other <= 2 + 300 / budget);
+    }
     stage.run_until([&] { return timed_out == crowd; }, minutes(3));
   }
 }
