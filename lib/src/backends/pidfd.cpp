@@ -66,7 +66,7 @@ class pidfd_backend final : public backend {
  private:
   int change(int how, int pidfd, std::uint64_t tag) noexcept {
     epoll_event event{.events = EPOLLIN, .data = {.u64 = tag}};
-    return ::epoll_ctl(set_.get(), how, pidfd, &event) == 0 ? 0 : uv_translate_sys_error(errno);
+    return sys::from_errno(::epoll_ctl(set_.get(), how, pidfd, &event));
   }
 
   claims& claims_;

@@ -45,9 +45,8 @@ class agenda {
   void set(entry&, std::uint64_t at_ms) noexcept;
   [[nodiscard]] bool empty() const noexcept { return entries_.empty(); }
   [[nodiscard]] bool is_due() const noexcept;
-  [[nodiscard]] entry& first() const noexcept {
-    return *entries_.begin()->second;
-  }  // of one that is not empty
+  // Of one that is not empty.
+  [[nodiscard]] entry& first() const noexcept { return *entries_.begin()->second; }
 
  private:
   friend class entry;

@@ -36,11 +36,6 @@ struct change_tag {};  // its stops and continues are wanted: SIGCHLD has them l
 
 using look_queue = queue<child, look_tag>;
 using ready_queue = queue<child, ready_tag>;
-using round_queue = queue<child, round_tag>;
-using change_queue = queue<child, change_tag>;
-
-// This child may have ended: it is to be looked at, and what said so first is noted.
-inline void name(child&, notice, look_queue&) noexcept;
 
 enum class slot : std::uint8_t { none, ring, pidfd, peek };
 
@@ -88,20 +83,20 @@ struct child : hook<look_tag>, hook<ready_tag>, hook<round_tag>, hook<change_tag
   wait_status status{};
   resource_usage usage{};
   int error = 0;
-  std::uint32_t armed_as =
-      0;  // by its backend: what it says of an older child of that number is not of this one
+  // By its backend: what that says of an older child of the number is not of this one.
+  std::uint32_t armed_as = 0;
   notice noticed_by = notice::sigchld;
   slot on = slot::none;
   bool ref = false;
   bool holds_the_loop = false;
   bool detached = false;
-  bool collected = false;
   bool lost = false;
   bool recovered = false;
   bool timed_out = false;
   bool unclaimed = false;  // any(): its callback is the reaper's on_unclaimed
 };
 
+// This child may have ended: it is to be looked at, and what said so first is noted.
 inline void name(child& one, notice who, look_queue& to) noexcept {
   if (one.is_in<look_tag>()) return;
   one.noticed_by = who;

@@ -5,11 +5,6 @@
 
 namespace uvreap {
 
-children::~children() {
-  while (remove_any() != nullptr) {
-  }
-}
-
 void children::make_room() noexcept try {
   if (size_ < buckets_.size()) return;
   std::vector<child*> old(buckets_.size() * 2);

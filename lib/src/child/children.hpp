@@ -14,7 +14,7 @@ namespace uvreap {
 class children {
  public:
   children() : buckets_(64) {}  // may throw std::bad_alloc
-  ~children();
+  ~children() { clear(); }
   children(const children&) = delete;
   children& operator=(const children&) = delete;
 
@@ -22,11 +22,16 @@ class children {
   child& add(std::unique_ptr<child>) noexcept;
   [[nodiscard]] std::unique_ptr<child> remove(child&) noexcept;  // of one that is there
   [[nodiscard]] std::unique_ptr<child> remove_any() noexcept;    // null: the table is empty
+  // The destructors of captures may call in: each record is out of the table before it goes.
+  void clear() noexcept {
+    while (remove_any() != nullptr) {
+    }
+  }
 
   // serial 0: whichever.
   [[nodiscard]] child* find(pid_t, std::uint64_t serial = 0) const noexcept;
-  [[nodiscard]] child* find_reserved(
-      pid_t) const noexcept;  // the youngest: the caller knows of no other by that number
+  // The youngest: the caller knows of no other by that number.
+  [[nodiscard]] child* find_reserved(pid_t) const noexcept;
   [[nodiscard]] std::size_t size() const noexcept { return size_; }
 
   template <class Visit>

@@ -18,8 +18,6 @@ namespace {
 // grandchild.
 constexpr std::uint64_t between_questions_ms = 20;
 
-int from_errno(int result) noexcept { return result == 0 ? 0 : uv_translate_sys_error(errno); }
-
 }  // namespace
 
 // ---- one termination
@@ -40,9 +38,9 @@ int termination::begin() noexcept {
 
 int termination::send(int signum) noexcept {
   if (!is_group_) return leader_.signal(signum);
-  if (!by_number_) return from_errno(sys::pidfd_signal_group(leader_.pidfd(), signum));
+  if (!by_number_) return sys::from_errno(sys::pidfd_signal_group(leader_.pidfd(), signum));
   if (!is_ours(leader_.look())) return UV_ESRCH;
-  return from_errno(sys::kill(-leader_.pid(), signum));
+  return sys::from_errno(sys::kill(-leader_.pid(), signum));
 }
 
 bool termination::has_nobody_left() noexcept {
@@ -70,7 +68,7 @@ void terminations::forget_all() noexcept {
   }
 }
 
-void terminations::abandon_in_copy() noexcept {
+void terminations::close_in_copy() noexcept {
   forget_all();
   agenda_.close();
 }
@@ -91,8 +89,8 @@ int terminations::begin(child& one, std::uint64_t grace_ms) noexcept try {
     fresh->leader_.let_go(claims_);
     return error;
   }
-  one.ending = fresh;
-  fresh->self_ = std::move(fresh);
+  fresh->self_ = fresh;
+  one.ending = std::move(fresh);
   wait_on(*one.ending);
   return 0;
 } catch (const std::bad_alloc&) {
@@ -112,9 +110,10 @@ void terminations::wait_on(termination& one) noexcept {
 
 void terminations::work() noexcept {
   auto& one = static_cast<termination&>(agenda_.first());
-  bool is_time_up = alarm::now_ms() >= one.kill_at_ms_;
-  if (is_time_up) (void)one.send(SIGKILL);
-  if (is_time_up) return drop(one);
+  if (alarm::now_ms() >= one.kill_at_ms_) {
+    (void)one.send(SIGKILL);
+    return drop(one);
+  }
   if (one.may_be_promoted_ && one.leader_ended_) promote(one);
   if (one.has_nobody_left()) return drop(one);
   wait_on(one);

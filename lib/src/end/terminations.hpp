@@ -56,8 +56,8 @@ class terminations {
 
   [[nodiscard]] int open(uv_loop_t&, std::function<void()> due,
                          const std::shared_ptr<close_barrier>&) noexcept;
-  void close() noexcept;            // what is under way is left as it is; no process is killed
-  void abandon_in_copy() noexcept;  // as close(), without a word to the parent's children
+  void close() noexcept;          // what is under way is left as it is; no process is killed
+  void close_in_copy() noexcept;  // without a word to the parent's children
   void abandon_after_fork() noexcept;
 
   // 0: under way. UV_ESRCH: it is no child of ours any more. UV_EALREADY. UV_ENOMEM. UV_EPERM.

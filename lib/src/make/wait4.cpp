@@ -30,8 +30,6 @@ wait_result wait4(scope children, int options) noexcept {
   return {.pid = pid, .status = wait_status{status}, .usage = resource_usage::from(usage)};
 }
 
-int become_subreaper() noexcept {
-  return ::prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0 ? 0 : uv_translate_sys_error(errno);
-}
+int become_subreaper() noexcept { return sys::from_errno(::prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)); }
 
 }  // namespace uvreap

@@ -58,7 +58,6 @@ void orphans::close() noexcept {
 }
 
 void orphans::wake(notice who) noexcept {
-  if (who == notice::backend) return;  // it names children that are watched
   if (!round_wanted_ && !has_work()) noticed_by_ = who;
   round_wanted_ = true;
   if (who == notice::poller) asks_excluded_ = !excluded_.empty();
@@ -66,9 +65,12 @@ void orphans::wake(notice who) noexcept {
 
 // ---- when
 
+std::uint64_t orphans::next_round_ns() const noexcept {
+  return last_round_ns_ + (children_ > many_children ? longest_between_rounds_ns : between_rounds_ns_);
+}
+
 bool orphans::may_begin_round() const noexcept {
-  std::uint64_t pause = children_ > many_children ? longest_between_rounds_ns : between_rounds_ns_;
-  return round_wanted_ && !in_round_ && sys::monotonic_ns() >= last_round_ns_ + pause;
+  return round_wanted_ && !in_round_ && sys::monotonic_ns() >= next_round_ns();
 }
 
 bool orphans::may_take() const noexcept { return !options_.on_unclaimed || !store_.empty(); }
@@ -85,10 +87,7 @@ bool orphans::has_work() const noexcept {
 }
 
 std::uint64_t orphans::next_look_ns() const noexcept {
-  std::uint64_t next = never;
-  if (round_wanted_) {
-    next = last_round_ns_ + (children_ > many_children ? longest_between_rounds_ns : between_rounds_ns_);
-  }
+  std::uint64_t next = round_wanted_ ? next_round_ns() : never;
   if (!by_age_.empty()) next = std::min(next, by_age_.front().first_seen_ns + grace_ns_);
   return next;
 }
@@ -112,8 +111,7 @@ pid_t orphans::zombie_among(idtype_t which, id_t id) const noexcept {
   siginfo_t info{};
   int options = WEXITED | WNOHANG | WNOWAIT | this_thread_only_;
   if (sys::waitid(which, id, &info, options) != 0) return -1;
-  bool has_ended = info.si_code == CLD_EXITED || info.si_code == CLD_KILLED || info.si_code == CLD_DUMPED;
-  return has_ended ? info.si_pid : 0;
+  return is_an_end(info) ? info.si_pid : 0;
 }
 
 void orphans::begin_round() {
@@ -228,7 +226,7 @@ void orphans::take(sight& one) noexcept {
   record->status = wait_status(word);
   record->usage = resource_usage::from(usage);
   record->noticed_by = one.noticed_by;
-  record->collected = record->unclaimed = true;
+  record->unclaimed = true;
   ready_.push_back(collected_.add(std::move(record)));
 }
 

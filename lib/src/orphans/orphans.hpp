@@ -51,7 +51,7 @@ class orphans {
     alarm_.abandon_after_fork();
   }
 
-  void wake(notice) noexcept;
+  void wake(notice) noexcept;  // sigchld or poller: a backend names children that are watched
   [[nodiscard]] bool has_work() const noexcept;
   [[nodiscard]] int work() noexcept;  // one step; what it cost, in units of the sweep
   void rest() noexcept {
@@ -78,6 +78,7 @@ class orphans {
   [[nodiscard]] bool may_take() const noexcept;
   [[nodiscard]] bool may_begin_round() const noexcept;
   [[nodiscard]] bool is_oldest_expired() const noexcept;
+  [[nodiscard]] std::uint64_t next_round_ns() const noexcept;  // at the earliest
   [[nodiscard]] std::uint64_t next_look_ns() const noexcept;
   [[nodiscard]] bool is_claimed(pid_t) const noexcept;
   [[nodiscard]] bool is_excluded(pid_t) noexcept;

@@ -10,8 +10,6 @@
 namespace uvreap {
 namespace {
 
-int from_errno(int result) noexcept { return result == 0 ? 0 : uv_translate_sys_error(errno); }
-
 child_state ask(idtype_t by, id_t id, int changes = 0) noexcept {
   siginfo_t info{};
   int options = WEXITED | WNOHANG | WNOWAIT | __WALL | changes;
@@ -19,22 +17,16 @@ child_state ask(idtype_t by, id_t id, int changes = 0) noexcept {
     return errno == ECHILD ? child_state::none : child_state::unknown;
   }
   if (info.si_pid == 0) return child_state::living;
-  switch (info.si_code) {
-    case CLD_EXITED:
-    case CLD_KILLED:
-    case CLD_DUMPED:
-      return child_state::ended;
-    case CLD_STOPPED:
-    case CLD_CONTINUED:
-      return changes != 0 ? child_state::changed : child_state::living;
-    default:
-      // CLD_TRAPPED: this process traces it and it stopped. WEXITED says so, too, and a wait4 now would eat
-      // the stop that the debugger waits for.
-      return child_state::living;
-  }
+  if (is_an_end(info)) return child_state::ended;
+  bool has_changed = changes != 0 && (info.si_code == CLD_STOPPED || info.si_code == CLD_CONTINUED);
+  return has_changed ? child_state::changed : child_state::living;
 }
 
 }  // namespace
+
+bool is_an_end(const siginfo_t& info) noexcept {
+  return info.si_code == CLD_EXITED || info.si_code == CLD_KILLED || info.si_code == CLD_DUMPED;
+}
 
 child_state look_at(pid_t pid) noexcept { return ask(P_PID, static_cast<id_t>(pid)); }
 
@@ -108,19 +100,19 @@ child_state identity::look(bool changes_too) const noexcept {
 int identity::signal(int signum) const noexcept {
   if (pidfd_) {
     if (!is_ours(look())) return UV_ESRCH;
-    return from_errno(sys::pidfd_send_signal(pidfd_.get(), signum));
+    return sys::from_errno(sys::pidfd_send_signal(pidfd_.get(), signum));
   }
   descriptor fresh;
   int error = reopen(fresh);
   if (error == UV_ESRCH) return UV_ESRCH;
   if (error == 0) {
     if (!is_ours(ask(P_PIDFD, static_cast<id_t>(fresh.get())))) return UV_ESRCH;
-    return from_errno(sys::pidfd_send_signal(fresh.get(), signum));
+    return sys::from_errno(sys::pidfd_send_signal(fresh.get(), signum));
   }
   // No pidfd (EMFILE, a seccomp filter): only another thread of ours that waits for it in between could free
   // the number.
   if (!is_ours(look())) return UV_ESRCH;
-  return from_errno(sys::kill(pid_, signum));
+  return sys::from_errno(sys::kill(pid_, signum));
 }
 
 int pid_of(int pidfd, pid_t& out) noexcept {

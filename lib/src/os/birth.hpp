@@ -5,15 +5,14 @@
 // that cannot be undone, that is before wait4 and before any signal. The best that the machine has:
 //
 // 1. a held pidfd, which names one process for ever (0.6 us to ask);
-// 2. the inode of its pidfd, compared with that of a fresh one (Linux 6.9: equal for all pidfds of a process,
-// of
-//    a zombie too, and different after reuse; 2 to 4.5 us);
-// 3. the start time (field 22 of proc(5)'s stat, 15 us). Two processes of one number within one clock tick
-// look
-//    the same;
+// 2. the inode of its pidfd, compared with that of a fresh one: 2 to 4.5 us. (Linux 6.9. It is equal for all
+//    pidfds of a process, of a zombie too, and different after reuse.)
+// 3. the start time (field 22 of proc(5)'s stat): 15 us. Two processes of one number within one clock tick
+//    look the same;
 // 4. nothing: the number alone.
 #pragma once
 
+#include <signal.h>
 #include <sys/types.h>
 
 #include <cstdint>
@@ -36,6 +35,10 @@ enum class child_state {
 [[nodiscard]] constexpr bool is_ours(child_state state) noexcept {
   return state != child_state::none && state != child_state::unknown;
 }
+
+// What waitid says of an end. WEXITED also says CLD_TRAPPED, of a child that this process traces and that has
+// stopped; a wait4 then would eat the stop that the debugger waits for.
+[[nodiscard]] bool is_an_end(const siginfo_t&) noexcept;
 
 [[nodiscard]] child_state look_at(pid_t) noexcept;  // by number: one waitid with WNOWAIT, which takes nothing
 

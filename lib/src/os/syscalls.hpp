@@ -12,6 +12,7 @@
 #include <sys/resource.h>
 #include <sys/types.h>
 #include <sys/wait.h>
+#include <uv.h>
 
 #include <cerrno>
 #include <cstdint>
@@ -56,6 +57,9 @@ std::uint64_t thread_cpu_ns() noexcept;  // a system call: some 500 ns
 inline bool is_set_to(const struct ::sigaction& action, sighandler_t what) noexcept {
   return (action.sa_flags & SA_SIGINFO) == 0 && action.sa_handler == what;
 }
+
+// What a call that says 0 or -1 comes to, as an error of libuv's.
+inline int from_errno(int result) noexcept { return result == 0 ? 0 : uv_translate_sys_error(errno); }
 
 // Calls again after EINTR. With WNOHANG the kernel does not say that; a tracer or a filter may, for ever, so
 // there is a bound.

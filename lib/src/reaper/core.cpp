@@ -1,10 +1,9 @@
 // How an exit gets from the kernel to its callback.
 //
-//     wake                       look, collect                        deliver
-//     ----                       -------------                        -------
-//     sigchld   uv_signal_t ─┐
-//     backend   uv_poll_t   ─┼─> "a sweep is due" ─> sweep ─> probe, wait4(pid, WNOHANG) ─> ready ─>
-//     callbacks, one poller    uv_timer_t  ─┘     uv_check_t, uv_idle_t      under a budget poll later
+//     wake                                        collect                     deliver
+//     sigchld  uv_signal_t -+
+//     backend  uv_poll_t   -+-> a sweep is due -> sweep: look, wait4 -> ready -> callbacks, one poll later
+//     poller   uv_timer_t  -+   check and idle    under a budget
 //
 // One record. Everything about a child is in one object (child/child.hpp), made before the child is, so
 // nothing that can fail comes after the fork. It is owned by one table at a time, living or collected;
@@ -80,10 +79,8 @@ int core::open(uv_loop_t& loop, const std::shared_ptr<close_barrier>& barrier) n
   if (options_.children == scope::any()) {
     orphans_.reset(new (std::nothrow) orphans(claims_, mark_, living_, collected_, ready_, options_, stats_));
     if (orphans_ == nullptr) return UV_ENOMEM;
-    if (int error = orphans_->open(
-            loop, [this] { sweep_next_turn(); }, barrier);
-        error != 0)
-      return error;
+    auto sweep_is_due = [this] { sweep_next_turn(); };
+    if (int error = orphans_->open(loop, sweep_is_due, barrier); error != 0) return error;
     sweep_next_turn();  // zombies that were there before us
     settle();
   }
@@ -96,17 +93,13 @@ int core::open_handles(uv_loop_t& loop) noexcept {
   auto init_check = [&](uv_check_t* handle) { return uv_check_init(&loop, handle); };
   auto init_idle = [&](uv_idle_t* handle) { return uv_idle_init(&loop, handle); };
   auto sweep_is_due = [this] { sweep_next_turn(); };
+  auto ticks = [this] { on_tick(); };
+  auto is_signalled = [this] { on_sigchld(); };
   if (int error = check_.open(init_check, this, barrier_); error != 0) return error;
   if (int error = idle_.open(init_idle, this, barrier_); error != 0) return error;
-  if (int error = poller_.open(
-          loop, [this] { on_tick(); }, barrier_);
-      error != 0)
-    return error;
+  if (int error = poller_.open(loop, ticks, barrier_); error != 0) return error;
   if (int error = inbox_->open(loop, sweep_is_due, barrier_); error != 0) return error;
-  if (int error = sigchld_.open(
-          loop, [this] { on_sigchld(); }, barrier_);
-      error != 0)
-    return error;
+  if (int error = sigchld_.open(loop, is_signalled, barrier_); error != 0) return error;
   if (int error = terminations_.open(loop, sweep_is_due, barrier_); error != 0) return error;
   return deadlines_.open(loop, sweep_is_due, barrier_);
 }
@@ -132,19 +125,21 @@ void core::close() noexcept {
   barrier_.reset();
   reading_.barrier.reset();
   inbox_->close();
-  discard_all();
+  living_.clear();
+  collected_.clear();
 }
 
 void core::close_in_copy() noexcept {
   is_closed_ = true;
-  terminations_.abandon_in_copy();
+  terminations_.close_in_copy();
   if (orphans_ != nullptr) orphans_->close_in_copy();
   sigchld_.close_in_copy();
   close_handles();
   barrier_.reset();
   reading_.barrier.reset();
   inbox_->close_in_copy();
-  discard_all();
+  living_.clear();
+  collected_.clear();
 }
 
 // Those that a copy closes in the same way.
@@ -173,12 +168,6 @@ void core::abandon_after_fork() noexcept {
   check_.abandon_after_fork();
   idle_.abandon_after_fork();
   inbox_->abandon_after_fork();
-}
-
-// The destructors of captures may call in: each record is out of its table before it goes.
-void core::discard_all() noexcept {
-  while (auto one = living_.remove_any()) one.reset();
-  while (auto one = collected_.remove_any()) one.reset();
 }
 
 void core::discard(std::unique_ptr<child> one) noexcept {
@@ -282,7 +271,7 @@ void core::let_go(child& one) noexcept {
 }
 
 bool core::is_still_there(const child& one) const noexcept {
-  return claims_.is_claimed_by(one.pid(), claim_of(one)) && one.id.look() != child_state::none;
+  return is_claimed_here(one) && one.id.look() != child_state::none;
 }
 
 child& core::bind(std::unique_ptr<child> made, int pidfd_error) noexcept {
@@ -313,9 +302,7 @@ int core::watch(pid_t pid, std::unique_ptr<child>& wanted, const birth& expected
   if (!claims::can_be_a_child(pid)) return UV_ESRCH;
   if (child* there = living_.find(pid)) {
     if (is_still_there(*there)) return take_back(*there, *wanted);
-    there->noticed_by = notice::already;
-    gone(*there);
-    sweep_next_turn();
+    gives_way(*there);
   }
   living_.make_room();
   wanted->id = identity(pid);
@@ -339,6 +326,13 @@ int core::watch(pid_t pid, std::unique_ptr<child>& wanted, const birth& expected
   bool was_reserved = !is_there && deliver_reserved(pid, *wanted);
   settle();
   return is_there || was_reserved ? 0 : UV_ESRCH;
+}
+
+// Its number is a younger child's by now.
+void core::gives_way(child& older) noexcept {
+  older.noticed_by = notice::already;
+  gone(older);
+  sweep_next_turn();
 }
 
 int core::take_back(child& there, child& wanted) noexcept {
@@ -378,11 +372,7 @@ int core::make_child(pid_t* out, std::unique_ptr<child>& wanted, Make make) {
 
   // Its number was another child's that is still watched here: other code took that one's status, or the
   // number would not be free.
-  if (child* there = living_.find(pid)) {
-    there->noticed_by = notice::already;
-    gone(*there);
-    sweep_next_turn();
-  }
+  if (child* there = living_.find(pid)) gives_way(*there);
   wanted->id = identity(pid);
   int pidfd_error = wanted->id.open();
   claims_.claim_newborn(pid, claim_of(*wanted));
@@ -463,8 +453,7 @@ int core::kill(pid_t pid, int signum) noexcept {
   if (pid <= 0) return UV_EINVAL;
   child* there = living_.find(pid);
   if (there == nullptr) return UV_ESRCH;
-  bool is_ours = claims_.is_claimed_by(pid, claim_of(*there));
-  int error = is_ours ? there->id.signal(signum) : UV_ESRCH;
+  int error = is_claimed_here(*there) ? there->id.signal(signum) : UV_ESRCH;
   if (error == UV_ESRCH) hint(*there, notice::poller);  // ours, and gone without us: it is delivered as lost
   return error;
 }
@@ -473,8 +462,8 @@ int core::terminate(pid_t pid, std::chrono::milliseconds grace) noexcept {
   if (pid <= 0 || grace.count() < 0) return UV_EINVAL;
   child* there = living_.find(pid);
   if (there == nullptr) return UV_ESRCH;
-  bool is_ours = claims_.is_claimed_by(pid, claim_of(*there));
-  int error = is_ours ? terminations_.begin(*there, static_cast<std::uint64_t>(grace.count())) : UV_ESRCH;
+  int error = is_claimed_here(*there) ? terminations_.begin(*there, static_cast<std::uint64_t>(grace.count()))
+                                      : UV_ESRCH;
   if (error == UV_ESRCH) hint(*there, notice::poller);
   settle();
   return error;
@@ -487,12 +476,13 @@ statistics core::stats() const noexcept {
   now.unclaimed_one_by_one = orphans_ != nullptr && !orphans_->lists();
   now.sigchld = sigchld_.health(unheard_);
   now.held_pidfds = claims_.held();
-  auto count = [&](child& one) {
+  living_.each([&](const child& one) {
+    if (one.is_reserved()) ++now.reserved;
+    if (!one.id.is_held() && one.id.born().what == birth::kind::unknown) ++now.by_number;
+  });
+  collected_.each([&](const child& one) {
     if (one.is_reserved() && !one.unclaimed) ++now.reserved;
-    if (!one.collected && !one.id.is_held() && one.id.born().what == birth::kind::unknown) ++now.by_number;
-  };
-  living_.each(count);
-  collected_.each(count);
+  });
   return now;
 }
 

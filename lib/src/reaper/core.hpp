@@ -4,7 +4,6 @@
 // It is shared, so that a callback may close or destroy the reaper: whoever calls out holds on to it.
 #pragma once
 
-#include <array>
 #include <functional>
 #include <memory>
 
@@ -29,7 +28,7 @@ namespace uvreap {
 class core : public std::enable_shared_from_this<core> {
  public:
   core(claims&, const options&, std::shared_ptr<inbox>);  // may throw std::bad_alloc
-  ~core() { discard_all(); }
+  ~core() = default;
   core(const core&) = delete;
   core& operator=(const core&) = delete;
 
@@ -77,7 +76,11 @@ class core : public std::enable_shared_from_this<core> {
   [[nodiscard]] claims::word claim_of(const child& one) const noexcept {
     return claims::word_of(mark_, one.id.born().tag());
   }
+  [[nodiscard]] bool is_claimed_here(const child& one) const noexcept {
+    return claims_.is_claimed_by(one.pid(), claim_of(one));
+  }
   [[nodiscard]] bool is_still_there(const child&) const noexcept;
+  void gives_way(child& older) noexcept;
   [[nodiscard]] int take_back(child& there, child& wanted) noexcept;
   [[nodiscard]] bool deliver_reserved(pid_t, child& wanted) noexcept;
   [[nodiscard]] child& bind(std::unique_ptr<child>, int pidfd_error) noexcept;
@@ -88,7 +91,6 @@ class core : public std::enable_shared_from_this<core> {
   void let_go(child&) noexcept;
   void hint(child&, notice) noexcept;
   void discard(std::unique_ptr<child>) noexcept;
-  void discard_all() noexcept;
   void output_ended(pid_t, std::uint64_t serial) noexcept;
 
   // sweep.cpp
@@ -96,7 +98,7 @@ class core : public std::enable_shared_from_this<core> {
   [[nodiscard]] bool has_work() const noexcept;
   [[nodiscard]] int work(source) noexcept;
   [[nodiscard]] int look_at_next(look_queue&) noexcept;
-  void collect(int delivered) noexcept;
+  [[nodiscard]] bool collect(int delivered) noexcept;  // true: work is left
   void look(child&) noexcept;
   void collect(child&, int changes) noexcept;
   void collect_kept(child&) noexcept;
@@ -137,8 +139,8 @@ class core : public std::enable_shared_from_this<core> {
 
   std::size_t turn_of_ = 0;  // whose turn it is among the sources, and what is left of it
   int quantum_ = 0;
-  std::uint64_t found_now_ =
-      0;  // by the poller, in the sweep before: missed if no other notice comes by the next
+  // By the poller, in the sweep before: missed if no other notice comes by the next.
+  std::uint64_t found_now_ = 0;
   std::uint64_t notices_then_ = 0;  // when the poller woke
   bool poller_found_ = false;
   bool unheard_ = false;

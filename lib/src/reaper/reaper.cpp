@@ -72,8 +72,7 @@ class reaper::impl {
 
   // Read by other threads in post(), so here from the beginning.
   std::shared_ptr<inbox> inbox_ = std::make_shared<inbox>();
-  std::uint64_t inbox_generation_ = 0;  // 0: nothing was posted to it yet
-  std::atomic<std::uint64_t> generation_{0};
+  std::atomic<std::uint64_t> generation_{0};  // of the last start()
 };
 
 int reaper::impl::start() try {
@@ -82,7 +81,7 @@ int reaper::impl::start() try {
   if (int error = check(options_); error != 0) return error;
   claims* all = claims::of_this_process();
   if (all == nullptr) return UV_ENOMEM;
-  if (inbox_generation_ != 0 && is_forked_copy(inbox_generation_)) {
+  if (std::uint64_t last = generation_.load(); last != 0 && is_forked_copy(last)) {
     // Its lock may be held for ever by a thread that this copy does not have, so it cannot be destroyed
     // either.
     auto fresh = std::make_shared<inbox>();
@@ -96,7 +95,6 @@ int reaper::impl::start() try {
   }
   core_ = std::move(fresh);
   leaving_ = barrier;
-  inbox_generation_ = core_->generation();
   generation_.store(core_->generation(), std::memory_order_release);
   return 0;
 } catch (const std::bad_alloc&) {

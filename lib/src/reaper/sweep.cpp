@@ -23,8 +23,8 @@ bool core::sweep() noexcept {
   settle_missed();
   int delivered = deliver();
   if (is_closed_) return false;
-  if (has_work()) collect(delivered);
-  return !is_closed_ && (has_work() || !ready_.empty() || found_now_ != 0);
+  bool is_work_left = has_work() && collect(delivered);
+  return !is_closed_ && (is_work_left || !ready_.empty() || found_now_ != 0);
 }
 
 // ---- deliver
@@ -132,7 +132,7 @@ int core::work(source from) noexcept {
   return 0;
 }
 
-void core::collect(int delivered) noexcept {
+bool core::collect(int delivered) noexcept {
   budget budget(options_.budget - delivered, options_.budget_time);
   unsigned paused = 0;
   // Until each has had a turn without work. Whose turn it is, and what is left of it, stays over the sweeps.
@@ -151,9 +151,11 @@ void core::collect(int delivered) noexcept {
     quantum_ = units_of_a_turn;
     ++idle;
   }
-  if (is_closed_) return;  // by the destructor of a capture, a moment ago
-  if (budget.is_spent() && has_work()) ++stats_.budget_spent_turns;
+  if (is_closed_) return false;  // by the destructor of a capture, a moment ago
+  bool is_work_left = has_work();
+  if (budget.is_spent() && is_work_left) ++stats_.budget_spent_turns;
   stats_.longest_sweep = budget.longer_than(stats_.longest_sweep);
+  return is_work_left;
 }
 
 int core::look_at_next(look_queue& from) noexcept {
@@ -164,7 +166,7 @@ int core::look_at_next(look_queue& from) noexcept {
 
 void core::look(child& one) noexcept {
   // Claimed anew by whoever forked or watches a younger child: so ours was taken by other code.
-  if (!claims_.is_claimed_by(one.pid(), claim_of(one))) return gone(one);
+  if (!is_claimed_here(one)) return gone(one);
   bool wants_changes = one.wants_changes() && !one.change;
   switch (one.id.look(wants_changes)) {
     case child_state::none:
@@ -255,7 +257,6 @@ void core::end(child& one) noexcept {
   }
   std::unique_ptr<child> owned = living_.remove(one);
   if (one.detached) return;
-  one.collected = true;
   if (one.output != nullptr) one.output->collected(one.pid(), one.serial);
   collected_.add(std::move(owned));
   if (one.is_deliverable()) ready_.push_back(one);
@@ -270,7 +271,6 @@ void core::take_posted() noexcept {
   one->error = error;
   one->lost = error != UV_EEXIST && error != UV_ENOMEM;
   one->noticed_by = notice::already;
-  one->collected = true;
   if (one->lost) ++stats_.lost;
   hold(*one);
   ready_.push_back(collected_.add(std::move(one)));
