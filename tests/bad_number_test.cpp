@@ -1,7 +1,6 @@
 // Nothing that a caller passes changes the state of a backend: a number that is no child's is refused, and
 // the next child is on the backend like those before. The worst of them is a thread's: pidfd_open(2) says
 // EINVAL to it before Linux 6.15 or so, and ENOENT since.
-#include <dlfcn.h>
 #include <doctest/doctest.h>
 #include <signal.h>
 #include <sys/syscall.h>
@@ -10,12 +9,12 @@
 
 #include <cerrno>
 #include <climits>
-#include <cstdarg>
 #include <future>
 #include <memory>
 #include <thread>
 #include <vector>
 
+#include "support/own_syscall.hpp"
 #include "support/sanitizers.hpp"
 #include "support/stage.hpp"
 
@@ -30,19 +29,13 @@ int asked = 0;
 
 }  // namespace
 
-// The library's way to system calls without a wrapper: so another kernel's answer is given.
-extern "C" long syscall(long number, ...) noexcept {
-  static auto original = reinterpret_cast<long (*)(long, ...)>(::dlsym(RTLD_NEXT, "syscall"));
-  va_list list;
-  va_start(list, number);
-  long words[6];
-  for (long& word : words) word = va_arg(list, long);
-  va_end(list);
-  if (number == SYS_pidfd_open && static_cast<pid_t>(words[0]) == thread_number) {
-    ++asked;
-    if (said_to_it != 0) return errno = said_to_it, -1;
-  }
-  return original(number, words[0], words[1], words[2], words[3], words[4], words[5]);
+bool test::on_syscall(long number, const syscall_words& words, long* answer) noexcept {
+  if (number != SYS_pidfd_open || static_cast<pid_t>(words[0]) != thread_number) return false;
+  ++asked;
+  if (said_to_it == 0) return false;
+  errno = said_to_it;
+  *answer = -1;
+  return true;
 }
 
 namespace {

@@ -27,12 +27,6 @@ using uvreap::child_exit;
 
 namespace {
 
-uvreap::options of_this_run() {
-  auto options = test::options_of_this_run();
-  options.poll_every = milliseconds(20);  // where no notice comes of a theft, the poller finds it
-  return options;
-}
-
 // So many that the pidfds which a reaper holds have all gone to others, and the victim is told from a younger
 // one by what was noted of it. Under this limit 40 are held (core.md 2).
 class bystanders {
@@ -70,7 +64,7 @@ void in_each_case(const std::function<void(test::stage&, being)>& scene) {
     for (being what : test::beings) {
       CAPTURE(crowd);
       CAPTURE(static_cast<int>(what));
-      test::stage stage(of_this_run());
+      test::stage stage(test::options_that_find_thefts());
       bystanders others(stage, crowd);
       scene(stage, what);
     }
@@ -121,7 +115,7 @@ TEST_CASE(
 
 TEST_CASE("a younger child that ends while the loop turns is its owner's, too") {
   for (being what : {being::alive, being::leaderless}) {
-    test::stage stage(of_this_run());
+    test::stage stage(test::options_that_find_thefts());
     victim old(stage.reaper);
     old.be_stolen();
     younger child(old.pid, what);
@@ -227,7 +221,7 @@ TEST_CASE(
 TEST_CASE("the pidfd of a stolen child does not stand for the younger one with its number") {
   for (being what : test::beings) {
     CAPTURE(static_cast<int>(what));
-    test::stage stage(of_this_run());
+    test::stage stage(test::options_that_find_thefts());
     victim old(stage.reaper);
     int pidfd = pidfd_of(old.pid);
     if (pidfd < 0) {
@@ -267,7 +261,7 @@ TEST_CASE("a detached child that was stolen ends in silence, and the younger one
 
 TEST_CASE("a reserved child that was stolen does not speak for the younger one, reserved like it") {
   for (being what : {being::alive, being::ended}) {
-    test::stage stage(of_this_run());
+    test::stage stage(test::options_that_find_thefts());
     victim old(stage.reaper);
     REQUIRE(stage.reaper.detach(old.pid) == 0);
     REQUIRE(stage.reaper.watch(old.pid, uvreap::callback{}) == 0);
@@ -298,7 +292,7 @@ TEST_CASE("a coroutine that waits for a stolen child gets it as stolen, and the 
   };
   for (being what : test::beings) {
     CAPTURE(static_cast<int>(what));
-    test::stage stage(of_this_run());
+    test::stage stage(test::options_that_find_thefts());
     victim old(stage.reaper);
     REQUIRE(stage.reaper.detach(old.pid) == 0);
     std::optional<uvreap::exit_result> result;
@@ -374,6 +368,39 @@ extern "C" pid_t fork() noexcept {
   return original();
 }
 
+namespace {
+
+// A child of reaper.fork() that gets a number, waits at its gate and exits with 7.
+struct heir {
+  test::gate gate;
+  std::vector<child_exit> exits;
+
+  heir(uvreap::reaper& reaper, pid_t number) {
+    next_number = number;
+    pid_t pid = 0;
+    error_ = reaper.fork(
+        &pid, [this] { return gate.wait(), 7; }, [this](const child_exit& exit) { exits.push_back(exit); });
+    if (error_ != 0) {
+      MESSAGE("SKIP: a child's number cannot be chosen here (clone3 set_tid)");
+    } else {
+      REQUIRE(pid == number);
+    }
+  }
+
+  [[nodiscard]] bool was_made() const { return error_ == 0; }
+  void check_delivered() const {
+    REQUIRE(exits.size() == 1);
+    CHECK_FALSE(exits[0].lost);
+    CHECK_FALSE(exits[0].timed_out);
+    CHECK(exits[0].status.raw() == test::exited_with(7));
+  }
+
+ private:
+  int error_ = 0;
+};
+
+}  // namespace
+
 TEST_CASE(
     "whatever a reaper does with the number of its stolen child, another reaper's younger child is "
     "delivered") {
@@ -381,8 +408,8 @@ TEST_CASE(
     for (being its_state : test::beings) {
       CAPTURE(static_cast<int>(what));
       CAPTURE(static_cast<int>(its_state));
-      test::stage stage(of_this_run());  // B
-      auto a = std::make_unique<uvreap::reaper>(stage.loop, of_this_run());
+      test::stage stage(test::options_that_find_thefts());  // B
+      auto a = std::make_unique<uvreap::reaper>(stage.loop, test::options_that_find_thefts());
       REQUIRE(a->start() == 0);
       auto timeout = milliseconds(what == deed::deadline ? 1 : 0);
       victim old(*a, {.ref = false, .timeout = timeout, .grace = milliseconds(0)});
@@ -411,33 +438,21 @@ TEST_CASE(
     for (bool has_ended : {false, true}) {
       CAPTURE(static_cast<int>(what));
       CAPTURE(has_ended);
-      test::stage stage(of_this_run());  // B
-      auto a = std::make_unique<uvreap::reaper>(stage.loop, of_this_run());
+      test::stage stage(test::options_that_find_thefts());  // B
+      auto a = std::make_unique<uvreap::reaper>(stage.loop, test::options_that_find_thefts());
       REQUIRE(a->start() == 0);
       auto timeout = milliseconds(what == deed::deadline ? 1 : 0);
       victim old(*a, {.ref = false, .timeout = timeout, .grace = milliseconds(0)});
       old.be_stolen();
-      next_number = old.pid;
-      test::gate gate;
-      std::vector<child_exit> exits;
-      pid_t pid = 0;
-      int error = stage.reaper.fork(
-          &pid, [&] { return gate.wait(), 7; }, [&](const child_exit& exit) { exits.push_back(exit); });
-      if (error != 0) {
-        MESSAGE("SKIP: a child's number cannot be chosen here (clone3 set_tid)");
-        return;
-      }
-      REQUIRE(pid == old.pid);
-      if (has_ended) gate.open(), test::wait_until_ended(pid);
+      heir child(stage.reaper, old.pid);
+      if (!child.was_made()) return;
+      if (has_ended) child.gate.open(), test::wait_until_ended(old.pid);
       do_to(a, old.pid, what);
       stage.turn();
-      if (!has_ended) gate.open();
-      stage.run_until([&] { return !exits.empty(); });
+      if (!has_ended) child.gate.open();
+      stage.run_until([&] { return !child.exits.empty(); });
       stage.run_for(milliseconds(50));
-      REQUIRE(exits.size() == 1);
-      CHECK_FALSE(exits[0].lost);
-      CHECK_FALSE(exits[0].timed_out);
-      CHECK(exits[0].status.raw() == test::exited_with(7));
+      child.check_delivered();
       check_end_of(old, what);
       a.reset();
     }
@@ -447,27 +462,16 @@ TEST_CASE(
 TEST_CASE("a reaper that forks the number of its own stolen child delivers both, each as what it is") {
   for (bool has_ended : {false, true}) {
     CAPTURE(has_ended);
-    test::stage stage(of_this_run());
+    test::stage stage(test::options_that_find_thefts());
     victim old(stage.reaper);
     old.be_stolen();
-    next_number = old.pid;
-    test::gate gate;
-    std::vector<child_exit> exits;
-    pid_t pid = 0;
-    int error = stage.reaper.fork(
-        &pid, [&] { return gate.wait(), 7; }, [&](const child_exit& exit) { exits.push_back(exit); });
-    if (error != 0) {
-      MESSAGE("SKIP: a child's number cannot be chosen here (clone3 set_tid)");
-      return;
-    }
-    REQUIRE(pid == old.pid);
-    gate.open();
-    if (has_ended) test::wait_until_ended(pid);
-    stage.run_until([&] { return !exits.empty() && old.is_delivered(); });
+    heir child(stage.reaper, old.pid);
+    if (!child.was_made()) return;
+    child.gate.open();
+    if (has_ended) test::wait_until_ended(old.pid);
+    stage.run_until([&] { return !child.exits.empty() && old.is_delivered(); });
     stage.run_for(milliseconds(50));
     old.check_delivered_as_stolen();
-    REQUIRE(exits.size() == 1);
-    CHECK_FALSE(exits[0].lost);
-    CHECK(exits[0].status.raw() == test::exited_with(7));
+    child.check_delivered();
   }
 }

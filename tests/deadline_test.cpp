@@ -12,6 +12,7 @@
 
 #include "support/descriptors_left.hpp"
 #include "support/message.hpp"
+#include "support/own_new.hpp"
 #include "support/stage.hpp"
 #include "support/timing.hpp"
 
@@ -24,23 +25,15 @@ namespace {
 bool there_is_memory = true;
 int refused = 0;
 
-void* allocate(std::size_t size) {
+}  // namespace
+
+void* test::allocate(std::size_t size) {
   if (!there_is_memory && ++refused != 0) throw std::bad_alloc();
   void* memory = std::malloc(size == 0 ? 1 : size);
   if (memory == nullptr) throw std::bad_alloc();
   return memory;
 }
-
-}  // namespace
-
-void* operator new(std::size_t size) { return allocate(size); }
-void* operator new(std::size_t size, const std::nothrow_t&) noexcept try {
-  return allocate(size);
-} catch (const std::bad_alloc&) {
-  return nullptr;
-}
-void operator delete(void* memory) noexcept { std::free(memory); }
-void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
+void test::deallocate(void* memory) noexcept { std::free(memory); }
 
 namespace {
 

@@ -18,6 +18,7 @@
 
 #include "support/apart.hpp"
 #include "support/bare_loop.hpp"
+#include "support/own_new.hpp"
 #include "support/sanitizers.hpp"
 #include "support/stage.hpp"
 
@@ -36,7 +37,9 @@ bool is_freed_memory_kept = false;
 head* kept = nullptr;
 std::mutex of_kept;
 
-void* allocate(std::size_t size) {
+}  // namespace
+
+void* test::allocate(std::size_t size) {
   auto* block = static_cast<head*>(std::malloc(sizeof(head) + size));
   if (block == nullptr) throw std::bad_alloc();
   *block = {.size = size, .next = nullptr};
@@ -44,7 +47,7 @@ void* allocate(std::size_t size) {
   return block + 1;
 }
 
-void deallocate(void* memory) noexcept {
+void test::deallocate(void* memory) noexcept {
   if (memory == nullptr) return;
   --alive;
   head* block = static_cast<head*>(memory) - 1;
@@ -54,6 +57,8 @@ void deallocate(void* memory) noexcept {
   block->next = kept;
   kept = block;
 }
+
+namespace {
 
 // How many freed blocks were written to.
 int end_of_keeping() {
@@ -69,19 +74,6 @@ int end_of_keeping() {
   }
   return written;
 }
-
-}  // namespace
-
-void* operator new(std::size_t size) { return allocate(size); }
-void* operator new(std::size_t size, const std::nothrow_t&) noexcept try {
-  return allocate(size);
-} catch (const std::bad_alloc&) {
-  return nullptr;
-}
-void operator delete(void* memory) noexcept { deallocate(memory); }
-void operator delete(void* memory, std::size_t) noexcept { deallocate(memory); }
-
-namespace {
 
 struct task {
   struct promise_type {

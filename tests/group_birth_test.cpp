@@ -27,13 +27,21 @@ using uvreap::child_exit;
 
 namespace {
 
-uvreap::options of_this_run() {
-  auto options = test::options_of_this_run();
-  options.poll_every = milliseconds(20);
-  return options;
-}
-
 void lead_a_group() { ::setpgid(0, 0); }
+
+// A child that leads a group, which does not end with the test's, and waits for a signal.
+pid_t make_leader() {
+  test::message ready;
+  pid_t leader = test::make_child([&] {
+    lead_a_group();
+    ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+    ready.say();
+    for (;;) ::pause();
+    return 0;
+  });
+  ready.wait();
+  return leader;
+}
 
 // PIDFD_SIGNAL_PROCESS_GROUP, Linux 6.9.
 bool groups_are_signalled_by_pidfd() {
@@ -63,7 +71,7 @@ class descriptor_limit {
 }  // namespace
 
 TEST_CASE("negative control: without a theft the SIGKILL of a termination ends the group") {
-  test::stage stage(of_this_run());
+  test::stage stage(test::options_that_find_thefts());
   victim old(stage.reaper, {}, lead_a_group);
   REQUIRE(stage.reaper.terminate(old.pid, milliseconds(20)) == 0);
   stage.run_until([&] { return old.is_delivered(); });
@@ -76,7 +84,7 @@ TEST_CASE("a termination whose leader is stolen does not hit the group that gets
     for (bool turns_between : {false, true}) {
       CAPTURE(static_cast<int>(what));
       CAPTURE(turns_between);
-      test::stage stage(of_this_run());
+      test::stage stage(test::options_that_find_thefts());
       victim old(stage.reaper, {}, lead_a_group);
       REQUIRE(stage.reaper.terminate(old.pid, milliseconds(50)) == 0);
       old.be_stolen();
@@ -97,17 +105,9 @@ TEST_CASE(
     "another") {
   for (being what : test::beings) {
     CAPTURE(static_cast<int>(what));
-    test::stage stage(of_this_run());
+    test::stage stage(test::options_that_find_thefts());
     std::vector<child_exit> told;
-    test::message ready;
-    pid_t leader = test::make_child([&] {
-      ::setpgid(0, 0);
-      ::prctl(PR_SET_PDEATHSIG, SIGKILL);  // a group of its own does not end with the test's
-      ready.say();
-      for (;;) ::pause();
-      return 0;
-    });
-    ready.wait();
+    pid_t leader = make_leader();
     REQUIRE(stage.reaper.watch(leader, [&](const child_exit& exit) { told.push_back(exit); }) == 0);
     REQUIRE(stage.reaper.terminate(leader, milliseconds(150)) == 0);
     stage.run_until([&] { return !told.empty(); });
@@ -126,17 +126,9 @@ TEST_CASE(
 }
 
 TEST_CASE("a reaper may watch the child that got the number of a leader whose kept zombie was stolen") {
-  test::stage stage(of_this_run());
+  test::stage stage(test::options_that_find_thefts());
   std::vector<child_exit> told;
-  test::message ready;
-  pid_t leader = test::make_child([&] {
-    ::setpgid(0, 0);
-    ::prctl(PR_SET_PDEATHSIG, SIGKILL);  // a group of its own does not end with the test's
-    ready.say();
-    for (;;) ::pause();
-    return 0;
-  });
-  ready.wait();
+  pid_t leader = make_leader();
   REQUIRE(stage.reaper.watch(leader, [&](const child_exit& exit) { told.push_back(exit); }) == 0);
   REQUIRE(stage.reaper.terminate(leader, milliseconds(100)) == 0);
   stage.run_until([&] { return !told.empty(); });
@@ -160,20 +152,12 @@ TEST_CASE(
     "end") {
   constexpr int groups = 1400;
   descriptor_limit limit(1024);
-  test::stage stage(of_this_run());
+  test::stage stage(test::options_that_find_thefts());
   int ended = 0;
-  test::message ready;
   std::vector<pid_t> leaders;
   for (int i = 0; i < groups; ++i) {
-    pid_t pid = test::make_child([&] {
-      ::setpgid(0, 0);
-      ::prctl(PR_SET_PDEATHSIG, SIGKILL);  // a group of its own does not end with the test's
-      ready.say();
-      for (;;) ::pause();
-      return 0;
-    });
+    pid_t pid = make_leader();
     leaders.push_back(pid);
-    ready.wait();
     auto tell = [&](const child_exit& exit) { ended += exit.status.term_signal() == SIGTERM ? 1 : 0; };
     REQUIRE(stage.reaper.watch(pid, tell) == 0);
   }
@@ -200,7 +184,7 @@ TEST_CASE("where there are more groups than descriptors, their survivors are kil
   descriptor_limit limit(256);
   ::prctl(PR_SET_CHILD_SUBREAPER, 1);  // so that the survivors' ends can be seen here
   {
-    test::stage stage(of_this_run());
+    test::stage stage(test::options_that_find_thefts());
     stage.leaves_children = true;
     int ended = 0;
     test::message ready;

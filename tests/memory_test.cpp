@@ -11,6 +11,7 @@
 
 #include "support/apart.hpp"
 #include "support/loop_handle.hpp"
+#include "support/own_new.hpp"
 #include "support/stage.hpp"
 
 using std::chrono::milliseconds;
@@ -21,7 +22,9 @@ namespace {
 thread_local int until_failure = 0;  // 0: none fails
 long alive = 0;
 
-void* allocate(std::size_t size) {
+}  // namespace
+
+void* test::allocate(std::size_t size) {
   if (until_failure > 0 && --until_failure == 0) throw std::bad_alloc();
   void* memory = std::malloc(size == 0 ? 1 : size);
   if (memory == nullptr) throw std::bad_alloc();
@@ -29,21 +32,10 @@ void* allocate(std::size_t size) {
   return memory;
 }
 
-void deallocate(void* memory) noexcept {
+void test::deallocate(void* memory) noexcept {
   if (memory != nullptr) --alive;
   std::free(memory);
 }
-
-}  // namespace
-
-void* operator new(std::size_t size) { return allocate(size); }
-void* operator new(std::size_t size, const std::nothrow_t&) noexcept try {
-  return allocate(size);
-} catch (const std::bad_alloc&) {
-  return nullptr;
-}
-void operator delete(void* memory) noexcept { deallocate(memory); }
-void operator delete(void* memory, std::size_t) noexcept { deallocate(memory); }
 
 namespace {
 

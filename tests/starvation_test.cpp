@@ -8,13 +8,13 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <cstdarg>
 #include <functional>
 #include <memory>
 #include <vector>
 
 #include "support/orphans.hpp"
 #include "support/own_process.hpp"
+#include "support/own_syscall.hpp"
 #include "support/sanitizers.hpp"
 #include "support/stage.hpp"
 
@@ -26,15 +26,9 @@ namespace {
 int sigterms = 0;  // sent by this process, by pidfd or by number
 }  // namespace
 
-extern "C" long syscall(long number, ...) noexcept {
-  static auto original = reinterpret_cast<long (*)(long, ...)>(::dlsym(RTLD_NEXT, "syscall"));
-  va_list list;
-  va_start(list, number);
-  long words[6];
-  for (long& word : words) word = va_arg(list, long);
-  va_end(list);
+bool test::on_syscall(long number, const syscall_words& words, long*) noexcept {
   if (number == SYS_pidfd_send_signal && words[1] == SIGTERM) ++sigterms;
-  return original(number, words[0], words[1], words[2], words[3], words[4], words[5]);
+  return false;
 }
 
 extern "C" int kill(pid_t pid, int signum) noexcept {

@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <chrono>
 #include <cstring>
 #include <functional>
 #include <string>
@@ -47,6 +48,13 @@ inline bool births_are_start_times() {
 
 inline void wait_for_another_birth() {
   if (births_are_start_times()) ::usleep(2'000'000 / static_cast<useconds_t>(::sysconf(_SC_CLK_TCK)));
+}
+
+// Where no notice comes of a theft, the poller finds it soon.
+inline uvreap::options options_that_find_thefts() {
+  auto options = options_of_this_run();
+  options.poll_every = std::chrono::milliseconds(20);
+  return options;
 }
 
 // What the younger child does when the reaper looks.
