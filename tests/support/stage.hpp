@@ -9,10 +9,11 @@
 //     }                      // checks: no child left, no zombie, no descriptor more than before, loop closes
 //
 // The run's mode comes from the environment, so every test file runs in each of them (tests/meson.build):
-//   UVREAP_TEST_SIGCHLD  always | when_needed | never    never, on the rung peek: the poller alone finds
-//   exits UVREAP_TEST_BACKEND    peek | pidfd | ring | automatic UVREAP_TEST_RUNG     peek | pidfd | ring:
-//   what that comes to, where the kernel says no UVREAP_TEST_DRIVER   default | nowait  nowait: the loop is
-//   pumped
+//
+// - UVREAP_TEST_SIGCHLD: always, when_needed or never. never, on peek: the poller alone finds exits.
+// - UVREAP_TEST_BACKEND: peek, pidfd, ring or automatic.
+// - UVREAP_TEST_RUNG: peek, pidfd or ring: what that comes to, where the kernel says no.
+// - UVREAP_TEST_DRIVER: default or nowait. nowait: the loop is pumped.
 #pragma once
 
 #include <uv.h>
