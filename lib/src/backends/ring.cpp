@@ -95,11 +95,10 @@ class ring_backend final : public backend {
   [[nodiscard]] bool has_work() const noexcept override { return look_ || rearm_left_ != 0; }
 
   void take(look_queue& out, std::size_t limit) noexcept override {
-    for (; limit != 0 && rearm_left_ != 0; --limit, --rearm_left_) {
-      if (armed_.size() == 0)
-        rearm_left_ = 1;  // the last of them has gone
-      else
-        rearm(armed_.turn(), out);
+    rearm_left_ = std::min(rearm_left_, armed_.size());
+    for (; limit != 0 && rearm_left_ != 0; --limit) {
+      --rearm_left_;  // before: if the loop has moved again, all the others are left
+      rearm(armed_.turn(), out);
     }
     if (!look_ || limit == 0) return;
     // Completions of older armings are passed over at little cost: those that come behind are not to wait for
