@@ -111,7 +111,7 @@ void write_run(const std::string& path, double times) {
 
 }  // namespace
 
-TEST_CASE("a planted delay of 10 us in the callback path shows in the CPU per child") {
+TEST_CASE("a planted delay of 100 us in the callback path shows in the CPU per child") {
   // The best of some rounds in turns: a machine that others use as well makes figures larger, hardly ever
   // smaller.
   const words burst = {"--scenario", "burst", "--engine", "wait_any_loop", "--live", "300"};
@@ -119,11 +119,11 @@ TEST_CASE("a planted delay of 10 us in the callback path shows in the CPU per ch
   double delayed = 1e9;
   for (int round = 0; round < 4; ++round) {
     plain = std::min(plain, measured(burst, "cpu_per_child", {}));
-    delayed = std::min(delayed, measured(burst, "cpu_per_child", {"delay=10us"}));
+    delayed = std::min(delayed, measured(burst, "cpu_per_child", {"delay=100us"}));
   }
   MESSAGE("CPU per child in us: " << plain << " without, " << delayed << " with the delay");
-  CHECK(delayed - plain > 6);
-  CHECK(delayed - plain < 15);
+  CHECK(delayed - plain > 60);
+  CHECK(delayed - plain < 200);
 }
 
 TEST_CASE("a planted delay in the callback path shows in the latency") {
