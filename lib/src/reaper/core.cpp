@@ -79,9 +79,8 @@ int core::open(uv_loop_t& loop, const std::shared_ptr<close_barrier>& barrier) n
   if (options_.children == scope::any()) {
     orphans_.reset(new (std::nothrow) orphans(claims_, mark_, living_, collected_, ready_, options_, stats_));
     if (orphans_ == nullptr) return UV_ENOMEM;
-    auto sweep_is_due = [this] { sweep_next_turn(); };
-    if (int error = orphans_->open(loop, sweep_is_due, barrier); error != 0) return error;
-    sweep_next_turn();  // zombies that were there before us
+    if (int error = orphans_->open(loop, [this] { on_time(); }, barrier); error != 0) return error;
+    has_brought(source::any);  // zombies that were there before us
     settle();
   }
   bool listen = options_.sigchld == sigchld_use::always ||
@@ -92,16 +91,17 @@ int core::open(uv_loop_t& loop, const std::shared_ptr<close_barrier>& barrier) n
 int core::open_handles(uv_loop_t& loop) noexcept {
   auto init_check = [&](uv_check_t* handle) { return uv_check_init(&loop, handle); };
   auto init_idle = [&](uv_idle_t* handle) { return uv_idle_init(&loop, handle); };
-  auto sweep_is_due = [this] { sweep_next_turn(); };
+  auto is_posted = [this] { has_brought(source::posted); };
+  auto is_due = [this] { on_time(); };
   auto ticks = [this] { on_tick(); };
   auto is_signalled = [this] { on_sigchld(); };
   if (int error = check_.open(init_check, this, barrier_); error != 0) return error;
   if (int error = idle_.open(init_idle, this, barrier_); error != 0) return error;
   if (int error = poller_.open(loop, ticks, barrier_); error != 0) return error;
-  if (int error = inbox_->open(loop, sweep_is_due, barrier_); error != 0) return error;
+  if (int error = inbox_->open(loop, is_posted, barrier_); error != 0) return error;
   if (int error = sigchld_.open(loop, is_signalled, barrier_); error != 0) return error;
-  if (int error = terminations_.open(loop, sweep_is_due, barrier_); error != 0) return error;
-  return deadlines_.open(loop, sweep_is_due, barrier_);
+  if (int error = terminations_.open(loop, is_due, barrier_); error != 0) return error;
+  return deadlines_.open(loop, is_due, barrier_);
 }
 
 int core::poll_backend(int descriptor) noexcept {
@@ -184,16 +184,22 @@ void core::wake(notice who) noexcept {
     if (found_now_ == 0) notices_then_ = other_notices();
   }
   backend_.wake(who);
-  if (who == notice::backend) return;
+  if (who == notice::backend) return look_for_work({source::named});
   changes_.ask(who);
   if (orphans_ != nullptr) orphans_->wake(who);
+  look_for_work({source::named, source::round, source::changes, source::any});
+}
+
+void core::on_time() noexcept {
+  look_for_work({source::any, source::due, source::ending});
+  if (with_work_ != 0) sweep_next_turn();
 }
 
 void core::on_sigchld() noexcept {
   thread_.bind();
   wake(notice::sigchld);
   // No work: the backend names all who end, no stop is awaited, and any() looked a moment ago.
-  if (has_work()) return sweep_next_turn();
+  if (with_work_ != 0) return sweep_next_turn();
   if (orphans_ != nullptr) orphans_->rest();
 }
 
@@ -209,7 +215,7 @@ void core::on_tick() noexcept {
   poller_.ticked();
   backend_.try_again([this](int descriptor) { return poll_backend(descriptor); });
   wake(notice::poller);
-  if (has_work()) return sweep_next_turn();
+  if (with_work_ != 0) return sweep_next_turn();
   if (orphans_ != nullptr) orphans_->rest();
 }
 
@@ -223,7 +229,7 @@ void core::output_ended(pid_t pid, std::uint64_t serial) noexcept {
 
 void core::hint(child& one, notice who) noexcept {
   name(one, who, hints_);
-  sweep_next_turn();
+  has_brought(source::hints);
 }
 
 void core::sweep_next_turn() noexcept {

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <functional>
+#include <initializer_list>
 #include <memory>
 
 #include "backends/fallback.hpp"
@@ -55,12 +56,16 @@ class core : public std::enable_shared_from_this<core> {
 
   // For the tests: what the handles' callbacks come to.
   void wake(notice) noexcept;
+  void on_time() noexcept;  // a deadline, a termination or an unclaimed zombie may be due
   [[nodiscard]] bool sweep() noexcept;  // true: work is left for the next turn
 
  private:
   // Where work comes from, in the order in which it takes turns.
   enum class source { hints, named, round, changes, any, due, ending, posted };
-  static constexpr std::size_t sources = 8;
+  static constexpr unsigned sources = 8;
+  [[nodiscard]] static constexpr unsigned bit_of(source one) noexcept {
+    return 1u << static_cast<unsigned>(one);
+  }
 
   [[nodiscard]] int open_handles(uv_loop_t&) noexcept;
   [[nodiscard]] int poll_backend(int descriptor) noexcept;
@@ -95,7 +100,8 @@ class core : public std::enable_shared_from_this<core> {
 
   // sweep.cpp
   [[nodiscard]] bool has_work(source) const noexcept;
-  [[nodiscard]] bool has_work() const noexcept;
+  void look_for_work(std::initializer_list<source>) noexcept;
+  void has_brought(source) noexcept;
   [[nodiscard]] int work(source) noexcept;
   [[nodiscard]] int look_at_next(look_queue&) noexcept;
   [[nodiscard]] bool collect(int delivered) noexcept;  // true: work is left
@@ -137,7 +143,8 @@ class core : public std::enable_shared_from_this<core> {
   children collected_;  // undelivered: ready, reserved, or with output that is still read
   std::size_t holding_ = 0;
 
-  std::size_t turn_of_ = 0;  // whose turn it is among the sources, and what is left of it
+  unsigned with_work_ = 0;  // a bit for each source: it may have work; none that has is left out
+  unsigned turn_of_ = 0;    // whose turn it is among the sources, and what is left of it
   int quantum_ = 0;
   // By the poller, in the sweep before: missed if no other notice comes by the next.
   std::uint64_t found_now_ = 0;

@@ -23,7 +23,7 @@ bool core::sweep() noexcept {
   settle_missed();
   int delivered = deliver();
   if (is_closed_) return false;
-  bool is_work_left = has_work() && collect(delivered);
+  bool is_work_left = with_work_ != 0 && collect(delivered);
   return !is_closed_ && (is_work_left || !ready_.empty() || found_now_ != 0);
 }
 
@@ -96,11 +96,15 @@ bool core::has_work(source from) const noexcept {
   return false;
 }
 
-bool core::has_work() const noexcept {
-  for (std::size_t from = 0; from != sources; ++from) {
-    if (has_work(static_cast<source>(from))) return true;
+void core::look_for_work(std::initializer_list<source> in) noexcept {
+  for (source each : in) {
+    if (has_work(each)) with_work_ |= bit_of(each);
   }
-  return false;
+}
+
+void core::has_brought(source from) noexcept {
+  with_work_ |= bit_of(from);
+  sweep_next_turn();
 }
 
 // One step; what it cost, or 0: enough of this for now.
@@ -109,7 +113,10 @@ int core::work(source from) noexcept {
     case source::hints:
       return look_at_next(hints_);
     case source::named:
-      if (named_.empty()) backend_.take_named(named_, names_at_once);
+      if (named_.empty()) {
+        backend_.take_named(named_, names_at_once);
+        look_for_work({source::round});  // peek has seen a zombie that is not ours
+      }
       return look_at_next(named_);
     case source::round:
       if (in_round_.empty()) backend_.take_round(in_round_, names_at_once);
@@ -135,27 +142,27 @@ int core::work(source from) noexcept {
 bool core::collect(int delivered) noexcept {
   budget budget(options_.budget - delivered, options_.budget_time);
   unsigned paused = 0;
-  // Until each has had a turn without work. Whose turn it is, and what is left of it, stays over the sweeps.
-  for (std::size_t idle = 0; idle <= sources && !budget.is_spent() && !is_closed_;) {
-    auto from = static_cast<source>(turn_of_);
-    if (quantum_ > 0 && (paused & 1u << turn_of_) == 0 && has_work(from)) {
-      if (int units = work(from); units != 0) {
-        quantum_ -= units;
-        budget.spend(units);
-        idle = 0;
-        continue;
-      }
-      paused |= 1u << turn_of_;
+  // Whose turn it is, and what is left of it, stays over the sweeps.
+  while ((with_work_ & ~paused) != 0 && !is_closed_) {
+    unsigned bit = 1u << turn_of_;
+    if (quantum_ <= 0 || (with_work_ & ~paused & bit) == 0) {
+      turn_of_ = (turn_of_ + 1) % sources;
+      quantum_ = units_of_a_turn;
+    } else if (!has_work(static_cast<source>(turn_of_))) {
+      with_work_ &= ~bit;
+    } else if (budget.is_spent()) {
+      ++stats_.budget_spent_turns;
+      break;
+    } else if (int units = work(static_cast<source>(turn_of_)); units != 0) {
+      quantum_ -= units;
+      budget.spend(units);
+    } else if (has_work(static_cast<source>(turn_of_))) {
+      paused |= bit;
     }
-    turn_of_ = (turn_of_ + 1) % sources;
-    quantum_ = units_of_a_turn;
-    ++idle;
   }
   if (is_closed_) return false;  // by the destructor of a capture, a moment ago
-  bool is_work_left = has_work();
-  if (budget.is_spent() && is_work_left) ++stats_.budget_spent_turns;
   stats_.longest_sweep = budget.longer_than(stats_.longest_sweep);
-  return is_work_left;
+  return with_work_ != 0;
 }
 
 int core::look_at_next(look_queue& from) noexcept {
