@@ -81,6 +81,7 @@ class UVREAP_API stdio {
  private:
   friend class child_stdio;
   enum class kind { inherit, descriptor, file, pipe, same_as_output, captured };
+  explicit stdio(kind what) noexcept : what_(what) {}
 
   kind what_ = kind::inherit;
   int descriptor_ = -1;

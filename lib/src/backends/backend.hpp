@@ -25,8 +25,6 @@ class backend {
  public:
   backend(const children& living, slot kind) noexcept : living_(living), kind_(kind) {}
   virtual ~backend() = default;
-  backend(const backend&) = delete;
-  backend& operator=(const backend&) = delete;
 
   // The child's pidfd is open. 0, or UV_E*: why this backend cannot have the child, and then nothing changed.
   // A child that ended before it was armed is named like any other.
@@ -51,7 +49,7 @@ class backend {
   // What the kernel gives back with an event. An older child's event is not taken for a younger one's of that
   // number.
   static std::uint64_t tag_of(const child& one) noexcept {
-    return std::uint64_t{one.armed_as} << 32 | static_cast<std::uint32_t>(one.pid());
+    return std::uint64_t{one.armed_as} << 32 | static_cast<std::uint32_t>(one.id.pid());
   }
   [[nodiscard]] child* tagged(std::uint64_t tag) const noexcept {
     child* one = living_.find(static_cast<pid_t>(tag & 0xffff'ffff));

@@ -103,9 +103,9 @@ class ring_backend final : public backend {
     if (!look_ || limit == 0) return;
     // Completions of older armings are passed over at little cost: those that come behind are not to wait for
     // them.
-    for (int batches = 0; batches < most_batches && out.empty() && has_news(); ++batches)
-      take_batch(out, limit);
-    if (!has_news()) rest();
+    for (int batches = 0; batches < most_batches && out.empty(); ++batches) {
+      if (!take_batch(out, limit)) return rest();
+    }
   }
 
   [[nodiscard]] int polled() const noexcept override { return eventfd_.get(); }
@@ -169,8 +169,8 @@ class ring_backend final : public backend {
     });
   }
 
-  void take_batch(look_queue& out, std::size_t limit) noexcept {
-    if (ask() == -EEXIST) return begin_anew();
+  [[nodiscard]] bool take_batch(look_queue& out, std::size_t limit) noexcept {  // false: there was none
+    if (ask() == -EEXIST) return begin_anew(), false;
     std::array<io_uring_cqe*, 16> answers{};
     std::array<child*, 16> cancelled{};
     std::size_t to_rearm = 0;
@@ -188,13 +188,14 @@ class ring_backend final : public backend {
     }
     ::io_uring_cq_advance(&ring_, found);
     for (std::size_t i = 0; i < to_rearm; ++i) rearm(*cancelled[i], out);
+    return found != 0;
   }
 
   // Has the kernel give some of what it keeps, if we have none left. It may leave its flag standing when it
   // has given all (an exit that comes during the call and goes with it), so the flag is cleared first: what
   // came before is given by this call, and what is left or comes later sets it again.
   int ask() noexcept {
-    if (!has_news() || ::io_uring_cq_ready(&ring_) != 0) return 0;
+    if (!is_open_ || ::io_uring_cq_ready(&ring_) != 0 || !has_news()) return 0;
     flags().fetch_and(~IORING_SQ_TASKRUN);
     return ::io_uring_get_events(&ring_);
   }

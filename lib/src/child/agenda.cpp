@@ -11,20 +11,18 @@ entry::entry() {
 
 void entry::cancel() noexcept {
   if (on_ == nullptr) return;
-  node_ = on_->entries_.extract(at_);
-  std::exchange(on_, nullptr)->set_alarm();
+  node_ = std::exchange(on_, nullptr)->entries_.extract(at_);
 }
 
 void agenda::set(entry& one, std::uint64_t at_ms) noexcept {
-  if (one.on_ != nullptr) one.node_ = one.on_->entries_.extract(one.at_);
+  one.cancel();
   one.node_.key() = at_ms;
   one.at_ = entries_.insert(std::move(one.node_));
   one.on_ = this;
-  set_alarm();
 }
 
-bool agenda::is_due() const noexcept {
-  return !entries_.empty() && entries_.begin()->first <= alarm::now_ms();
+std::uint64_t agenda::next_ms() const noexcept {
+  return entries_.empty() ? alarm::never : entries_.begin()->first;
 }
 
 }  // namespace uvreap

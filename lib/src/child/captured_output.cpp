@@ -66,11 +66,6 @@ void captured_output::hand_over(child_exit& to) noexcept {
   to.error_output = std::move(streams_[error_output].read);
 }
 
-void captured_output::abandon_after_fork() noexcept {
-  drain_.abandon_after_fork();
-  for (stream& one : streams_) one.pipe.abandon_after_fork();
-}
-
 // ---- one stream
 
 int captured_output::stream::open(captured_output& owner, const stdio& wanted) noexcept {

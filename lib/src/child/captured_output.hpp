@@ -32,8 +32,6 @@ struct reading {
 class captured_output {
  public:
   explicit captured_output(reading& with) noexcept : with_(with) {}
-  captured_output(const captured_output&) = delete;
-  captured_output& operator=(const captured_output&) = delete;
 
   [[nodiscard]] static bool is_wanted_by(const command&) noexcept;
 
@@ -48,8 +46,6 @@ class captured_output {
   void renamed(std::uint64_t serial) noexcept { serial_ = serial; }  // a later watch() took the exit
   [[nodiscard]] bool has_ended() const noexcept;
   void hand_over(child_exit&) noexcept;  // what was read, and the end of reading
-
-  void abandon_after_fork() noexcept;
 
  private:
   struct stream {

@@ -20,6 +20,7 @@
 #include "child/agenda.hpp"
 #include "child/queue.hpp"
 #include "os/birth.hpp"
+#include "os/claims.hpp"
 #include "uvreap/child_exit.hpp"
 #include "uvreap/reaper.hpp"
 
@@ -70,6 +71,7 @@ struct child : hook<look_tag>, hook<ready_tag>, hook<round_tag>, hook<change_tag
   using change_callback = std::function<void(const child_change&)>;
 
   identity id;
+  claims::word claim = 0;  // what this reaper claims it by
   std::uint64_t serial;
   child* next_of_bucket = nullptr;  // children.hpp
 

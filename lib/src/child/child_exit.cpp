@@ -7,6 +7,8 @@
 
 #include <ostream>
 
+#include "child/name_of.hpp"
+
 namespace uvreap {
 namespace {
 
@@ -64,17 +66,7 @@ std::ostream& operator<<(std::ostream& out, const resource_usage& usage) {
 }
 
 std::ostream& operator<<(std::ostream& out, notice said) {
-  switch (said) {
-    case notice::sigchld:
-      return out << "sigchld";
-    case notice::backend:
-      return out << "backend";
-    case notice::poller:
-      return out << "poller";
-    case notice::already:
-      return out << "already";
-  }
-  return out << "unknown";
+  return out << name_of(said, {"sigchld", "backend", "poller", "already"});
 }
 
 std::ostream& operator<<(std::ostream& out, const child_exit& exit) {

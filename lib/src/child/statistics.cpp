@@ -4,34 +4,16 @@
 
 #include <ostream>
 
+#include "child/name_of.hpp"
+
 namespace uvreap {
 
 std::ostream& operator<<(std::ostream& out, backend_kind kind) {
-  switch (kind) {
-    case backend_kind::automatic:
-      return out << "automatic";
-    case backend_kind::ring:
-      return out << "ring";
-    case backend_kind::pidfd:
-      return out << "pidfd";
-    case backend_kind::peek:
-      return out << "peek";
-  }
-  return out << "unknown";
+  return out << name_of(kind, {"automatic", "ring", "pidfd", "peek"});
 }
 
 std::ostream& operator<<(std::ostream& out, sigchld_health health) {
-  switch (health) {
-    case sigchld_health::healthy:
-      return out << "healthy";
-    case sigchld_health::ignored:
-      return out << "ignored";
-    case sigchld_health::blocked:
-      return out << "blocked";
-    case sigchld_health::unheard:
-      return out << "unheard";
-  }
-  return out << "unknown";
+  return out << name_of(health, {"healthy", "ignored", "blocked", "unheard"});
 }
 
 std::ostream& operator<<(std::ostream& out, const statistics& stats) {

@@ -8,7 +8,6 @@
 #include <new>
 #include <utility>
 
-#include "os/claims.hpp"
 #include "os/syscalls.hpp"
 
 namespace uvreap {
@@ -51,37 +50,23 @@ bool termination::has_nobody_left() noexcept {
 
 // ---- all of them
 
-int terminations::open(uv_loop_t& loop, std::function<void()> due,
-                       const std::shared_ptr<close_barrier>& barrier) noexcept {
-  return agenda_.open(loop, std::move(due), barrier);
-}
-
-void terminations::close() noexcept {
-  while (!agenda_.empty()) drop(static_cast<termination&>(agenda_.first()));
-  agenda_.close();
-}
-
-void terminations::forget_all() noexcept {
+void terminations::close(bool in_copy) noexcept {
   while (!agenda_.empty()) {
-    auto gone = std::move(static_cast<termination&>(agenda_.first()).self_);
-    gone->cancel();
+    auto& one = static_cast<termination&>(agenda_.first());
+    if (!in_copy) {
+      drop(one);
+    } else {
+      auto gone = std::move(one.self_);
+      gone->cancel();
+    }
   }
-}
-
-void terminations::close_in_copy() noexcept {
-  forget_all();
-  agenda_.close();
-}
-
-void terminations::abandon_after_fork() noexcept {
-  forget_all();
-  agenda_.abandon_after_fork();
 }
 
 int terminations::begin(child& one, std::uint64_t grace_ms) noexcept try {
   if (one.ending != nullptr && !one.ending->is_over()) return UV_EALREADY;
   auto fresh = std::make_shared<termination>();
   fresh->leader_ = one.id.without_pidfd();
+  fresh->claim_ = one.claim;
   if (fresh->leader_.reopen() == UV_ESRCH) return UV_ESRCH;
   (void)fresh->leader_.keep(claims_, claims::most_held());
   fresh->kill_at_ms_ = alarm::in(grace_ms);
@@ -134,7 +119,7 @@ void terminations::reap_kept_zombie(termination& one) noexcept {
   if (one.leader_.look() == child_state::ended) {
     (void)sys::wait4(one.leader_.pid(), &word, WNOHANG | __WALL, &usage);  // delivered long ago
   }
-  claims_.drop(one.leader_.pid(), claims::word_of(mark_, one.leader_.born().tag()));
+  claims_.drop(one.leader_.pid(), one.claim_);
 }
 
 void terminations::drop(termination& one) noexcept {

@@ -20,10 +20,9 @@
 #include <memory>
 
 #include "child/child.hpp"
+#include "os/claims.hpp"
 
 namespace uvreap {
-
-class claims;
 
 class termination : public entry {
  public:
@@ -38,6 +37,7 @@ class termination : public entry {
   [[nodiscard]] bool has_nobody_left() noexcept;
 
   identity leader_;
+  claims::word claim_ = 0;
   bool is_group_ = false;
   bool by_number_ = false;
   bool may_be_promoted_ = false;  // by number only for want of a descriptor
@@ -49,16 +49,11 @@ class termination : public entry {
 
 class terminations {
  public:
-  terminations(claims& all, std::uint32_t mark) noexcept : claims_(all), mark_(mark) {}
-  ~terminations() { close(); }
-  terminations(const terminations&) = delete;
-  terminations& operator=(const terminations&) = delete;
+  explicit terminations(claims& all) noexcept : claims_(all) {}
 
-  [[nodiscard]] int open(uv_loop_t&, std::function<void()> due,
-                         const std::shared_ptr<close_barrier>&) noexcept;
-  void close() noexcept;          // what is under way is left as it is; no process is killed
-  void close_in_copy() noexcept;  // without a word to the parent's children
-  void abandon_after_fork() noexcept;
+  // What is under way is left as it is, and no process is killed; in a forked copy the children are the
+  // parent's.
+  void close(bool in_copy) noexcept;
 
   // 0: under way. UV_ESRCH: it is no child of ours any more. UV_EALREADY. UV_ENOMEM. UV_EPERM.
   [[nodiscard]] int begin(child&, std::uint64_t grace_ms) noexcept;
@@ -67,18 +62,17 @@ class terminations {
   void collected(child&) noexcept;                        // its exit is known: the group's survivors are left
 
   [[nodiscard]] bool is_any_under_way() const noexcept { return !agenda_.empty(); }
+  [[nodiscard]] std::uint64_t next_ms() const noexcept { return agenda_.next_ms(); }
   [[nodiscard]] bool has_work() const noexcept { return agenda_.is_due(); }
   void work() noexcept;  // on the first that is due: a signal, or the question whether the group is empty
 
  private:
   void drop(termination&) noexcept;
-  void forget_all() noexcept;
   void wait_on(termination&) noexcept;
   void promote(termination&) noexcept;
   void reap_kept_zombie(termination&) noexcept;
 
   claims& claims_;
-  std::uint32_t mark_;
   agenda agenda_;
 };
 

@@ -11,15 +11,13 @@ namespace uvreap {
 stdio stdio::null() { return file("/dev/null", O_RDWR); }
 
 stdio stdio::descriptor(int number) noexcept {
-  stdio made;
-  made.what_ = kind::descriptor;
+  stdio made(kind::descriptor);
   made.descriptor_ = number;
   return made;
 }
 
 stdio stdio::file(std::string path, int flags, mode_t mode) {
-  stdio made;
-  made.what_ = kind::file;
+  stdio made(kind::file);
   made.path_ = std::move(path);
   made.flags_ = flags;
   made.mode_ = mode;
@@ -28,21 +26,15 @@ stdio stdio::file(std::string path, int flags, mode_t mode) {
 
 stdio stdio::pipe(int* our_end) {
   assert(our_end != nullptr);
-  stdio made;
-  made.what_ = kind::pipe;
+  stdio made(kind::pipe);
   made.our_end_ = our_end;
   return made;
 }
 
-stdio stdio::same_as_output() noexcept {
-  stdio made;
-  made.what_ = kind::same_as_output;
-  return made;
-}
+stdio stdio::same_as_output() noexcept { return stdio(kind::same_as_output); }
 
 stdio stdio::captured(std::size_t limit) noexcept {
-  stdio made;
-  made.what_ = kind::captured;
+  stdio made(kind::captured);
   made.limit_ = limit;
   return made;
 }

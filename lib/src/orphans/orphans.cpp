@@ -38,9 +38,7 @@ orphans::orphans(claims& all, std::uint32_t mark, const children& living, childr
   between_rounds_ns_ = std::clamp(grace_ns_ / 4, shortest_between_rounds_ns, longest_between_rounds_ns);
 }
 
-int orphans::open(uv_loop_t& loop, std::function<void()> due,
-                  const std::shared_ptr<close_barrier>& barrier) noexcept try {
-  if (int error = alarm_.open(loop, std::move(due), barrier); error != 0) return error;
+int orphans::open(uv_loop_t& loop) noexcept try {
   int records = options_.on_unclaimed ? std::min(options_.budget, most_stored) : 0;
   while (static_cast<int>(store_.size()) < records) {
     store_.push_back(std::make_unique<child>(watch_options{.ref = false}, callback{}));
@@ -52,9 +50,8 @@ int orphans::open(uv_loop_t& loop, std::function<void()> due,
   return UV_ENOMEM;
 }
 
-void orphans::close() noexcept {
-  if (std::exchange(loop_, nullptr) != nullptr) claims_.drop_any();
-  alarm_.close();
+void orphans::close(bool in_copy) noexcept {
+  if (std::exchange(loop_, nullptr) != nullptr && !in_copy) claims_.drop_any();
 }
 
 void orphans::wake(notice who) noexcept {
@@ -86,10 +83,10 @@ bool orphans::has_work() const noexcept {
   return in_round_ || asks_excluded_ || may_begin_round() || is_oldest_expired();
 }
 
-std::uint64_t orphans::next_look_ns() const noexcept {
-  std::uint64_t next = round_wanted_ ? next_round_ns() : never;
-  if (!by_age_.empty()) next = std::min(next, by_age_.front().first_seen_ns + grace_ns_);
-  return next;
+std::uint64_t orphans::next_ms() const noexcept {
+  std::uint64_t next_ns = round_wanted_ ? next_round_ns() : alarm::never;
+  if (!by_age_.empty()) next_ns = std::min(next_ns, by_age_.front().first_seen_ns + grace_ns_);
+  return next_ns == alarm::never ? next_ns : next_ns / 1'000'000 + 1;
 }
 
 // ---- what is seen

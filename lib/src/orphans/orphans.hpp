@@ -34,29 +34,15 @@ class orphans {
   // What it takes goes to these two, from a store of records that was filled before.
   orphans(claims&, std::uint32_t mark, const children& living, children& collected, ready_queue&,
           const options&, statistics&) noexcept;
-  ~orphans() { close(); }
-  orphans(const orphans&) = delete;
-  orphans& operator=(const orphans&) = delete;
 
   // UV_EBUSY: another reaper of this process has any(). UV_ENOMEM.
-  [[nodiscard]] int open(uv_loop_t&, std::function<void()> due,
-                         const std::shared_ptr<close_barrier>&) noexcept;
-  void close() noexcept;
-  void close_in_copy() noexcept {
-    loop_ = nullptr;
-    alarm_.close();
-  }
-  void abandon_after_fork() noexcept {
-    loop_ = nullptr;
-    alarm_.abandon_after_fork();
-  }
+  [[nodiscard]] int open(uv_loop_t&) noexcept;
+  void close(bool in_copy) noexcept;
 
   void wake(notice) noexcept;  // sigchld or poller: a backend names children that are watched
   [[nodiscard]] bool has_work() const noexcept;
   [[nodiscard]] int work() noexcept;  // one step; what it cost, in units of the sweep
-  void rest() noexcept {
-    alarm_.set(next_look_ns() == never ? alarm::never : next_look_ns() / 1'000'000 + 1);
-  }
+  [[nodiscard]] std::uint64_t next_ms() const noexcept;
   void recycle(std::unique_ptr<child>) noexcept;  // a record of this store, delivered
 
   [[nodiscard]] int exclude(pid_t) noexcept;  // UV_ESRCH, UV_ENOMEM
@@ -72,14 +58,11 @@ class orphans {
     notice noticed_by = notice::sigchld;  // when it was first seen
     bool is_of_uv_process = false;        // as the last walk found
   };
-  static constexpr std::uint64_t never = ~std::uint64_t{0};
-
   [[nodiscard]] pid_t zombie_among(idtype_t, id_t) const noexcept;  // 0: there is none
   [[nodiscard]] bool may_take() const noexcept;
   [[nodiscard]] bool may_begin_round() const noexcept;
   [[nodiscard]] bool is_oldest_expired() const noexcept;
   [[nodiscard]] std::uint64_t next_round_ns() const noexcept;  // at the earliest
-  [[nodiscard]] std::uint64_t next_look_ns() const noexcept;
   [[nodiscard]] bool is_claimed(pid_t) const noexcept;
   [[nodiscard]] bool is_excluded(pid_t) noexcept;
 
@@ -100,7 +83,6 @@ class orphans {
   const options& options_;
   statistics& stats_;
   uv_loop_t* loop_ = nullptr;  // null: not open
-  alarm alarm_;
   std::vector<std::unique_ptr<child>> store_;
 
   std::uint64_t grace_ns_;

@@ -57,7 +57,6 @@ class alarm {
   }
 
   void close() noexcept { timer_.close(); }
-  void abandon_after_fork() noexcept { timer_.abandon_after_fork(); }
 
  private:
   void on_timer() noexcept {

@@ -46,7 +46,8 @@ std::uint64_t claims::generation() noexcept {
 }
 
 bool is_forked_copy(std::uint64_t generation) noexcept {
-  return claims::of_this_process()->generation() != generation;
+  claims* here = mapped.load(std::memory_order_acquire);  // a copy that has not asked for its own has 0
+  return here == nullptr || here->generation_.load(std::memory_order_acquire) != generation;
 }
 
 std::uint32_t claims::new_mark() noexcept {

@@ -67,6 +67,7 @@ class claims {
   void drop_any() noexcept { any_taken_.store(false, std::memory_order_release); }
 
  private:
+  friend bool is_forked_copy(std::uint64_t generation) noexcept;
   static constexpr std::size_t pid_limit = 1u << 22;
   static constexpr word collecting = word{1} << 63;  // above a mark; a word of 0 is free
 

@@ -28,6 +28,7 @@ namespace uvreap {
 // its close callback; they are not made where the program has closed the handles itself.
 struct close_barrier {
   std::vector<std::function<void()>> done;
+  bool is_abandoned = false;  // in a forked copy: to close a handle is to leave it to the copied loop
 };
 
 template <class Handle>
@@ -36,9 +37,7 @@ struct handle_box {
   std::shared_ptr<close_barrier> barrier{};
   std::uint64_t generation = 0;
 
-  [[nodiscard]] static handle_box& of(Handle* handle) noexcept {
-    return *reinterpret_cast<handle_box*>(handle);
-  }
+  [[nodiscard]] bool is_abandoned() const noexcept { return barrier != nullptr && barrier->is_abandoned; }
   void leave_barrier() noexcept {
     auto left = std::move(barrier);
     if (left == nullptr || left.use_count() != 1 || is_forked_copy(generation)) return;
@@ -59,17 +58,18 @@ inline void stop(uv_pipe_t* handle) noexcept { uv_read_stop(reinterpret_cast<uv_
 // Null: cut off, or in a forked copy.
 template <class Owner, class Handle>
 [[nodiscard]] Owner* owner_of(Handle* handle) noexcept {
-  if (handle->data == nullptr || is_forked_copy(handle_box<Handle>::of(handle).generation)) return nullptr;
-  return static_cast<Owner*>(handle->data);
+  auto* box = reinterpret_cast<handle_box<Handle>*>(handle);
+  return is_forked_copy(box->generation) ? nullptr : static_cast<Owner*>(handle->data);
 }
+
+template <class Owner>
+Owner class_of(void (Owner::*)() noexcept);  // declared for its type alone
 
 // A libuv callback that calls a member function of the handle's owner.
 template <auto Member, class Handle, class... Unused>
 void call_owner(Handle* handle, Unused...) noexcept {
-  [&]<class Owner>(void (Owner::*)() noexcept) {
-    if (auto* owner = owner_of<Owner>(handle)) return (owner->*Member)();
-    stop(handle);
-  }(Member);
+  if (auto* owner = owner_of<decltype(class_of(Member))>(handle)) return (owner->*Member)();
+  stop(handle);
 }
 
 template <class Handle>
@@ -103,6 +103,7 @@ class uv_handle {
     if (box_ == nullptr) return;
     box* gone = std::exchange(box_, nullptr);
     gone->handle.data = nullptr;
+    if (gone->is_abandoned()) return uv_unref(base(gone));  // it must not hold that loop for ever
     if (uv_is_closing(base(gone)) == 0) return uv_close(base(gone), on_closed);
     if (!is_on_its_loop(base(gone))) {
       delete gone;
@@ -111,16 +112,11 @@ class uv_handle {
     }
   }
 
-  void abandon_after_fork() noexcept {
-    if (box_ == nullptr) return;
-    box_->handle.data = nullptr;
-    uv_unref(base(box_));  // it must not hold that loop for ever
-    box_ = nullptr;
-  }
-
   [[nodiscard]] Handle* get() const noexcept { return box_ == nullptr ? nullptr : &box_->handle; }
   // Open, and not closed by the program: it may be started.
-  explicit operator bool() const noexcept { return box_ != nullptr && uv_is_closing(base(box_)) == 0; }
+  explicit operator bool() const noexcept {
+    return box_ != nullptr && uv_is_closing(reinterpret_cast<uv_handle_t*>(&box_->handle)) == 0;
+  }
 
  private:
   using box = handle_box<Handle>;

@@ -43,6 +43,7 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <new>
 #include <utility>
 
@@ -60,7 +61,7 @@ core::core(claims& all, const options& options, std::shared_ptr<inbox> posted)
       generation_(all.generation()),
       mark_(all.new_mark()),
       options_(options),
-      terminations_(all, mark_),
+      terminations_(all),
       deadlines_(terminations_),
       backend_(living_, all),
       poller_(options_.poll_every),
@@ -79,7 +80,7 @@ int core::open(uv_loop_t& loop, const std::shared_ptr<close_barrier>& barrier) n
   if (options_.children == scope::any()) {
     orphans_.reset(new (std::nothrow) orphans(claims_, mark_, living_, collected_, ready_, options_, stats_));
     if (orphans_ == nullptr) return UV_ENOMEM;
-    if (int error = orphans_->open(loop, [this] { on_time(); }, barrier); error != 0) return error;
+    if (int error = orphans_->open(loop); error != 0) return error;
     has_brought(source::any);  // zombies that were there before us
     settle();
   }
@@ -100,8 +101,7 @@ int core::open_handles(uv_loop_t& loop) noexcept {
   if (int error = poller_.open(loop, ticks, barrier_); error != 0) return error;
   if (int error = inbox_->open(loop, is_posted, barrier_); error != 0) return error;
   if (int error = sigchld_.open(loop, is_signalled, barrier_); error != 0) return error;
-  if (int error = terminations_.open(loop, is_due, barrier_); error != 0) return error;
-  return deadlines_.open(loop, is_due, barrier_);
+  return alarm_.open(loop, is_due, barrier_);
 }
 
 int core::poll_backend(int descriptor) noexcept {
@@ -111,63 +111,29 @@ int core::poll_backend(int descriptor) noexcept {
   return uv_poll_start(backend_poll_.get(), UV_READABLE, call_owner<&core::on_backend, uv_poll_t, int, int>);
 }
 
-void core::close() noexcept {
+void core::close(bool abandon) noexcept {
   is_closed_ = true;
+  bool in_copy = is_copy();
+  barrier_->is_abandoned = abandon;
   auto give_up = [this](child& one) {
-    claims_.drop(one.pid(), claim_of(one));
+    claims_.drop(one.pid(), one.claim);
     one.id.let_go(claims_);
   };
-  living_.each(give_up);
-  terminations_.close();
-  if (orphans_ != nullptr) orphans_->close();
+  if (!in_copy) living_.each(give_up);
+  terminations_.close(in_copy);
+  if (orphans_ != nullptr) orphans_->close(in_copy);
+  if (abandon) backend_.leave_polled_open();
   sigchld_.close();
-  close_handles();
-  barrier_.reset();
-  reading_.barrier.reset();
-  inbox_->close();
-  living_.clear();
-  collected_.clear();
-}
-
-void core::close_in_copy() noexcept {
-  is_closed_ = true;
-  terminations_.close_in_copy();
-  if (orphans_ != nullptr) orphans_->close_in_copy();
-  sigchld_.close_in_copy();
-  close_handles();
-  barrier_.reset();
-  reading_.barrier.reset();
-  inbox_->close_in_copy();
-  living_.clear();
-  collected_.clear();
-}
-
-// Those that a copy closes in the same way.
-void core::close_handles() noexcept {
   backend_poll_.close();
-  deadlines_.close();
   poller_.close();
+  alarm_.close();
   check_.close();
   idle_.close();
-}
-
-void core::abandon_after_fork() noexcept {
-  is_closed_ = true;
-  auto abandon = [](child& one) {
-    if (one.output != nullptr) one.output->abandon_after_fork();
-  };
-  living_.each(abandon);
-  collected_.each(abandon);
-  terminations_.abandon_after_fork();
-  if (orphans_ != nullptr) orphans_->abandon_after_fork();
-  deadlines_.abandon_after_fork();
-  sigchld_.abandon_after_fork();
-  backend_poll_.abandon_after_fork();
-  backend_.leave_polled_open();
-  poller_.abandon_after_fork();
-  check_.abandon_after_fork();
-  idle_.abandon_after_fork();
-  inbox_->abandon_after_fork();
+  inbox_->close(in_copy);
+  living_.clear();
+  collected_.clear();
+  barrier_.reset();
+  reading_.barrier.reset();
 }
 
 void core::discard(std::unique_ptr<child> one) noexcept {
@@ -192,15 +158,14 @@ void core::wake(notice who) noexcept {
 
 void core::on_time() noexcept {
   look_for_work({source::any, source::due, source::ending});
-  if (with_work_ != 0) sweep_next_turn();
+  with_work_ != 0 ? sweep_next_turn() : set_alarm();
 }
 
 void core::on_sigchld() noexcept {
   thread_.bind();
   wake(notice::sigchld);
   // No work: the backend names all who end, no stop is awaited, and any() looked a moment ago.
-  if (with_work_ != 0) return sweep_next_turn();
-  if (orphans_ != nullptr) orphans_->rest();
+  with_work_ != 0 ? sweep_next_turn() : set_alarm();
 }
 
 void core::on_backend() noexcept {
@@ -215,8 +180,7 @@ void core::on_tick() noexcept {
   poller_.ticked();
   backend_.try_again([this](int descriptor) { return poll_backend(descriptor); });
   wake(notice::poller);
-  if (with_work_ != 0) return sweep_next_turn();
-  if (orphans_ != nullptr) orphans_->rest();
+  with_work_ != 0 ? sweep_next_turn() : set_alarm();
 }
 
 void core::output_ended(pid_t pid, std::uint64_t serial) noexcept {
@@ -245,19 +209,23 @@ void core::on_check() noexcept {
   bool is_work_left = sweep();
   if (is_closed_) return;
   poller_.looked(std::exchange(poller_found_, false));
-  if (!is_work_left) {
-    is_sweep_due_ = false;
-    uv_check_stop(check_.get());
-    uv_idle_stop(idle_.get());
-  }
+  if (is_work_left) return set_alarm();
+  is_sweep_due_ = false;
+  uv_check_stop(check_.get());
+  uv_idle_stop(idle_.get());
   settle();
+}
+
+void core::set_alarm() noexcept {
+  std::uint64_t next_ms = std::min(deadlines_.next_ms(), terminations_.next_ms());
+  alarm_.set(orphans_ == nullptr ? next_ms : std::min(next_ms, orphans_->next_ms()));
 }
 
 void core::settle() noexcept {
   if (is_closed_) return;  // by the destructor of a capture, a moment ago
   bool holds = holding_ != 0 || terminations_.is_any_under_way();
   poller_.stand_by(holds || living_.size() != 0 || !ready_.empty() || orphans_ != nullptr, holds);
-  if (orphans_ != nullptr) orphans_->rest();
+  set_alarm();
   if (options_.sigchld != sigchld_use::when_needed) return;
   // A failure (no descriptor for libuv's signal pipe) leaves it to the poller, and to the next time.
   bool needs_sigchld = backend_.unnamed() != 0 || changes_.size() != 0 || orphans_ != nullptr;
@@ -274,6 +242,14 @@ void core::hold(child& one) noexcept {
 
 void core::let_go(child& one) noexcept {
   if (std::exchange(one.holds_the_loop, false)) --holding_;
+}
+
+// Which process it is. What pidfd_open said: there may be a birth without a pidfd.
+int core::identify(child& one, pid_t pid) noexcept {
+  one.id = identity(pid);
+  int pidfd_error = one.id.open();
+  one.claim = claims::word_of(mark_, one.id.born().tag());
+  return pidfd_error;
 }
 
 bool core::is_still_there(const child& one) const noexcept {
@@ -297,7 +273,7 @@ std::unique_ptr<child> core::unbind(child& one) noexcept {
   one.leave<ready_tag>();
   if (one.due != nullptr) one.due->cancel();
   terminations_.cancel(one);
-  claims_.drop(one.pid(), claim_of(one));
+  claims_.drop(one.pid(), one.claim);
   one.id.let_go(claims_);
   let_go(one);
   return living_.remove(one);
@@ -311,10 +287,9 @@ int core::watch(pid_t pid, std::unique_ptr<child>& wanted, const birth& expected
     gives_way(*there);
   }
   living_.make_room();
-  wanted->id = identity(pid);
-  int pidfd_error = wanted->id.open();
+  int pidfd_error = identify(*wanted, pid);
   bool is_expected = !expected.differs_from(wanted->id.born());
-  if (!is_expected || !claims_.claim(pid, claim_of(*wanted))) {
+  if (!is_expected || !claims_.claim(pid, wanted->claim)) {
     wanted->id.let_go(claims_);
     return is_expected ? UV_EEXIST : UV_ESRCH;
   }
@@ -379,9 +354,8 @@ int core::make_child(pid_t* out, std::unique_ptr<child>& wanted, Make make) {
   // Its number was another child's that is still watched here: other code took that one's status, or the
   // number would not be free.
   if (child* there = living_.find(pid)) gives_way(*there);
-  wanted->id = identity(pid);
-  int pidfd_error = wanted->id.open();
-  claims_.claim_newborn(pid, claim_of(*wanted));
+  int pidfd_error = identify(*wanted, pid);
+  claims_.claim_newborn(pid, wanted->claim);
   backend_.settle(bind(std::move(wanted), pidfd_error));
   settle();
   return 0;

@@ -29,15 +29,12 @@ namespace uvreap {
 class core : public std::enable_shared_from_this<core> {
  public:
   core(claims&, const options&, std::shared_ptr<inbox>);  // may throw std::bad_alloc
-  ~core() = default;
-  core(const core&) = delete;
-  core& operator=(const core&) = delete;
 
   // 0, or UV_E*: then close() closes what was opened.
   [[nodiscard]] int open(uv_loop_t&, const std::shared_ptr<close_barrier>&) noexcept;
-  void close() noexcept;          // every watch is released
-  void close_in_copy() noexcept;  // after uv_loop_fork: the handles are the copied loop's, no child is ours
-  void abandon_after_fork() noexcept;  // before it, and for good: without a word to libuv
+  // Every watch is released. In a forked copy no child is ours; the handles there are the copied loop's, and
+  // closed after uv_loop_fork, or abandoned without a word to libuv.
+  void close(bool abandon = false) noexcept;
 
   // As the public calls of these names say. A record that could not be watched is the caller's again.
   [[nodiscard]] int watch(pid_t, std::unique_ptr<child>&, const birth& expected = {}) noexcept;
@@ -56,7 +53,7 @@ class core : public std::enable_shared_from_this<core> {
 
   // For the tests: what the handles' callbacks come to.
   void wake(notice) noexcept;
-  void on_time() noexcept;  // a deadline, a termination or an unclaimed zombie may be due
+  void on_time() noexcept;              // a deadline, a termination or an unclaimed zombie may be due
   [[nodiscard]] bool sweep() noexcept;  // true: work is left for the next turn
 
  private:
@@ -69,20 +66,18 @@ class core : public std::enable_shared_from_this<core> {
 
   [[nodiscard]] int open_handles(uv_loop_t&) noexcept;
   [[nodiscard]] int poll_backend(int descriptor) noexcept;
-  void close_handles() noexcept;
   void on_sigchld() noexcept;
   void on_backend() noexcept;
   void on_tick() noexcept;
   void on_check() noexcept;
   void on_idle() noexcept {}
   void sweep_next_turn() noexcept;
+  void set_alarm() noexcept;
   void settle() noexcept;
 
-  [[nodiscard]] claims::word claim_of(const child& one) const noexcept {
-    return claims::word_of(mark_, one.id.born().tag());
-  }
+  [[nodiscard]] int identify(child&, pid_t) noexcept;
   [[nodiscard]] bool is_claimed_here(const child& one) const noexcept {
-    return claims_.is_claimed_by(one.pid(), claim_of(one));
+    return claims_.is_claimed_by(one.id.pid(), one.claim);
   }
   [[nodiscard]] bool is_still_there(const child&) const noexcept;
   void gives_way(child& older) noexcept;
@@ -154,6 +149,7 @@ class core : public std::enable_shared_from_this<core> {
 
   sigchld sigchld_;
   poller poller_;
+  alarm alarm_;  // for deadlines, terminations and unclaimed zombies
   std::shared_ptr<inbox> inbox_;
   uv_handle<uv_poll_t> backend_poll_;  // closed before the backend, whose descriptor it polls
   uv_handle<uv_check_t> check_;

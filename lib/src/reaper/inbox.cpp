@@ -14,7 +14,8 @@ int inbox::open(uv_loop_t& loop, std::function<void()> posted,
   return async_.open(init, this, std::move(barrier));
 }
 
-void inbox::close() noexcept {
+void inbox::close(bool in_copy) noexcept {
+  if (in_copy) return async_.close();
   {
     std::lock_guard held(lock_);
     async_.close();

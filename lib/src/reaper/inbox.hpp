@@ -15,14 +15,10 @@ namespace uvreap {
 class inbox {
  public:
   inbox() = default;
-  ~inbox() { drop(); }
-  inbox(const inbox&) = delete;
-  inbox& operator=(const inbox&) = delete;
+  ~inbox() { drop(); }  // never in a copy
 
   [[nodiscard]] int open(uv_loop_t&, std::function<void()> posted, std::shared_ptr<close_barrier>) noexcept;
-  void close() noexcept;  // what waits is dropped
-  void close_in_copy() noexcept { async_.close(); }
-  void abandon_after_fork() noexcept { async_.abandon_after_fork(); }
+  void close(bool in_copy) noexcept;  // what waits is dropped; in a copy the lock may be held for ever
 
   void post(std::unique_ptr<child>) noexcept;  // any thread; dropped while closed
 

@@ -65,6 +65,10 @@ class reaper::impl {
   }
 
  private:
+  // In a forked copy its lock may be held, and its queue half changed, by a thread that the copy does not
+  // have: it is not even destroyed.
+  void leave_inbox() noexcept { new (std::nothrow) std::shared_ptr<inbox>(std::move(inbox_)); }
+
   uv_loop_t& loop_;
   options options_;
   std::shared_ptr<core> core_;  // null: not started, or closed
@@ -82,10 +86,9 @@ int reaper::impl::start() try {
   claims* all = claims::of_this_process();
   if (all == nullptr) return UV_ENOMEM;
   if (std::uint64_t last = generation_.load(); last != 0 && is_forked_copy(last)) {
-    // Its lock may be held for ever by a thread that this copy does not have, so it cannot be destroyed
-    // either.
     auto fresh = std::make_shared<inbox>();
-    new std::shared_ptr<inbox>(std::exchange(inbox_, std::move(fresh)));
+    leave_inbox();
+    inbox_ = std::move(fresh);
   }
   auto barrier = std::make_shared<close_barrier>();
   auto fresh = std::make_shared<core>(*all, options_, inbox_);
@@ -128,7 +131,7 @@ int reaper::impl::after_fork() {
     core_ = std::move(parents);  // as it was: it may be tried again
     return error;
   }
-  parents->close_in_copy();
+  parents->close();
   return 0;
 }
 
@@ -136,7 +139,8 @@ void reaper::impl::destroy() noexcept {
   if (!is_copy()) {
     (void)close({});
   } else {
-    std::exchange(core_, nullptr)->abandon_after_fork();
+    std::exchange(core_, nullptr)->close(true);
+    leave_inbox();
   }
 }
 

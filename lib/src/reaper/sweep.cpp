@@ -30,6 +30,7 @@ bool core::sweep() noexcept {
 // ---- deliver
 
 int core::deliver() noexcept {
+  if (ready_.empty()) return 0;
   // Only what is there now: what a callback adds waits for the next turn, or a chain of them would never end.
   ready_queue batch;
   ready_.move_to_front_of(batch);
@@ -115,7 +116,7 @@ int core::work(source from) noexcept {
     case source::named:
       if (named_.empty()) {
         backend_.take_named(named_, names_at_once);
-        look_for_work({source::round});  // peek has seen a zombie that is not ours
+        if (backend_.has_round()) with_work_ |= bit_of(source::round);  // peek has seen another's zombie
       }
       return look_at_next(named_);
     case source::round:
@@ -125,16 +126,15 @@ int core::work(source from) noexcept {
       if (in_changes_.empty()) changes_.take(in_changes_, names_at_once);
       return look_at_next(in_changes_);
     case source::any:
-      return orphans_->work();
+      return has_work(from) ? orphans_->work() : 0;
     case source::due:
+      if (!has_work(from)) return 0;
       if (child* stolen = deadlines_.work()) hint(*stolen, notice::poller);
       return 1;
     case source::ending:
-      terminations_.work();
-      return 1;
+      return has_work(from) ? terminations_.work(), 1 : 0;
     case source::posted:
-      take_posted();
-      return 1;
+      return has_work(from) ? take_posted(), 1 : 0;
   }
   return 0;
 }
@@ -148,15 +148,19 @@ bool core::collect(int delivered) noexcept {
     if (quantum_ <= 0 || (with_work_ & ~paused & bit) == 0) {
       turn_of_ = (turn_of_ + 1) % sources;
       quantum_ = units_of_a_turn;
-    } else if (!has_work(static_cast<source>(turn_of_))) {
+      continue;
+    }
+    auto from = static_cast<source>(turn_of_);
+    int units = budget.is_spent() ? 0 : work(from);
+    quantum_ -= units;
+    if (units != 0) {
+      budget.spend(units);
+    } else if (!has_work(from)) {
       with_work_ &= ~bit;
     } else if (budget.is_spent()) {
       ++stats_.budget_spent_turns;
       break;
-    } else if (int units = work(static_cast<source>(turn_of_)); units != 0) {
-      quantum_ -= units;
-      budget.spend(units);
-    } else if (has_work(static_cast<source>(turn_of_))) {
+    } else {
       paused |= bit;
     }
   }
@@ -193,8 +197,8 @@ void core::look(child& one) noexcept {
 // theft, a wrap of the pid space and the younger child's end all happen between the two calls.
 // (waitid(P_PIDFD) with usage would have no such window, and is 1.2 us cheaper.)
 void core::collect(child& one, int changes) noexcept {
-  pid_t pid = one.pid();
-  claims::word claim = claim_of(one);
+  pid_t pid = one.id.pid();
+  claims::word claim = one.claim;
   if (!claims_.begin_collecting(pid, claim)) return gone(one);
   int word = 0;
   ::rusage usage{};
@@ -240,7 +244,7 @@ void core::gone(child& one) noexcept {
   one.lost = !one.recovered;
   if (one.recovered) one.status = wait_status(word);
   ++(one.lost ? stats_.lost : stats_.recovered);
-  claims_.drop(one.pid(), claim_of(one));
+  claims_.drop(one.pid(), one.claim);
   end(one);
 }
 
@@ -251,7 +255,7 @@ void core::not_yet(child& one) noexcept {
 
 void core::end(child& one) noexcept {
   // From here on the number is free: a younger child may get it before this one is delivered.
-  backend_.disarm(one);
+  if (one.on != slot::none) backend_.disarm(one);
   changes_.remove(one);
   one.leave<look_tag>();
   if (one.due != nullptr) one.due->cancel();

@@ -25,7 +25,6 @@ class poller {
   [[nodiscard]] int open(uv_loop_t&, std::function<void()> tick,
                          const std::shared_ptr<close_barrier>&) noexcept;
   void close() noexcept { alarm_.close(); }
-  void abandon_after_fork() noexcept { alarm_.abandon_after_fork(); }
 
   void stand_by(bool something_to_do, bool hold_the_loop) noexcept;  // again is nothing
   void ticked() noexcept;                                            // rests again

@@ -124,27 +124,17 @@ void sigchld::close() noexcept {
   kept_handle* gone = std::exchange(kept_, nullptr);
   listening_ = false;
   gone->handle.data = nullptr;
+  if (gone->is_abandoned()) return uv_unref(gone->base());
+  // A signal that was caught before the fork and not dispatched is the parent's to hear; its message is in a
+  // pipe that the copied loop has left. libuv would wait for it for ever, turning, before it closes the
+  // handle (libuv #3483).
+  if (is_forked_copy(gone->generation)) gone->handle.dispatched_signals = gone->handle.caught_signals;
   gone->listens_in.store(0, std::memory_order_release);
   if (uv_is_closing(gone->base()) == 0) {
     uv_close(gone->base(), kept_handle::on_closed);
   } else {
     gone->barrier.reset();  // closed by the program; the next reaper of the loop looks whether libuv is done
   }
-}
-
-void sigchld::close_in_copy() noexcept {
-  // A signal that was caught before the fork and not dispatched is the parent's to hear; its message is in a
-  // pipe that the copied loop has left. libuv would wait for it for ever, turning, before it closes the
-  // handle (libuv #3483).
-  if (kept_ != nullptr) kept_->handle.dispatched_signals = kept_->handle.caught_signals;
-  close();
-}
-
-void sigchld::abandon_after_fork() noexcept {
-  if (kept_ == nullptr) return;
-  kept_->handle.data = nullptr;
-  uv_unref(kept_->base());
-  kept_ = nullptr;
 }
 
 void sigchld::repair() const noexcept {

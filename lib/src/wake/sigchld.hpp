@@ -33,8 +33,6 @@ class sigchld {
   [[nodiscard]] int listen() noexcept;  // once it does, it goes on until close; again is 0
 
   void close() noexcept;
-  void close_in_copy() noexcept;
-  void abandon_after_fork() noexcept;
 
   // If SIGCHLD was set to be ignored, or to its default, since we listen: libuv's handler is put back. A
   // handler that other code installed stays: two libraries that put theirs back in turn are worse than a
