@@ -104,10 +104,13 @@ TEST_CASE("start() in a copy of a closed reaper returns, whatever threads were p
     uvreap::reaper reaper(on.loop, test::options_of_this_run());
     REQUIRE(reaper.start() == 0);
     std::atomic<bool> over{false};
+    auto queued = std::make_shared<int>();  // as many as are waiting hold it: the memory of a copy is paid for
     std::vector<std::thread> threads;
     for (int i = 0; i < 3; ++i) {
-      threads.emplace_back([&] {
-        while (!over) reaper.post_watch(1, [](const child_exit&) {});
+      threads.emplace_back([&, queued] {
+        while (!over) {
+          if (queued.use_count() < 1'000) reaper.post_watch(1, [queued](const child_exit&) {});
+        }
       });
     }
     for (int times = 0; times < 15; ++times) {

@@ -122,7 +122,8 @@ TEST_CASE("orphans do not wait for thousands that had ended before their watch")
       orphans.let_end();
       orphans.wait_until_all_ended();
       stage.run_until([&] { return told.size() == 5; });
-      CHECK(storm.told() < storm.size() * 3 / 4);
+      // A sanitized look takes so long that the rounds over the orphans' list are apart by most of the storm.
+      if (!test::sanitized) CHECK(storm.told() < storm.size() * 3 / 4);
       orphans.check(told);
       stage.run_until([&] { return storm.is_over(); }, minutes(3));
     };
