@@ -104,7 +104,7 @@ TEST_CASE("start() in a copy of a closed reaper returns, whatever threads were p
     uvreap::reaper reaper(on.loop, test::options_of_this_run());
     REQUIRE(reaper.start() == 0);
     std::atomic<bool> over{false};
-    auto queued = std::make_shared<int>();  // as many as are waiting hold it: the memory of a copy is paid for
+    auto queued = std::make_shared<int>();  // held by each that waits: a copy pays for their memory
     std::vector<std::thread> threads;
     for (int i = 0; i < 3; ++i) {
       threads.emplace_back([&, queued] {
