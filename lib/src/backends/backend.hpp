@@ -32,7 +32,8 @@ class backend {
   virtual void disarm(child&) noexcept = 0;                  // it has been named, or its status is taken
   virtual void cancel(child& one) noexcept { disarm(one); }  // it lives, and is no longer ours
 
-  virtual void wake() noexcept = 0;  // the descriptor is readable
+  virtual void wake() noexcept = 0;         // the descriptor is readable
+  virtual void wake_by_other() noexcept {}  // SIGCHLD or a tick: what can be seen without a system call
   [[nodiscard]] virtual bool has_work() const noexcept = 0;
   // Cost: at most three system calls for each child that it may name, and a few more.
   virtual void take(look_queue&, std::size_t limit) noexcept = 0;

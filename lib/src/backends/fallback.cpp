@@ -89,6 +89,7 @@ void fallback::wake(notice who) noexcept {
     if (best_) best_->wake();
     return;
   }
+  if (best_) best_->wake_by_other();
   if (who == notice::poller) promote();
   peek_.wake(who);
 }
