@@ -15,8 +15,8 @@
 // submitted it ends, and a completion interrupts that thread's blocking calls with EINTR although no handler
 // runs.
 // - More completions than the ring holds are kept by the kernel, and flushed when it is asked.
-// - Under Debian's 6.12 completions came for which the eventfd was never signalled (emulated; 6.1 and 5.10
-// did it always; the cause is not known). The ring shows them, so SIGCHLD and the poller have it looked at,
+// - Under Debian's 6.12 completions came for which the eventfd was never signalled (emulated; not seen under
+// 6.1 and 5.10; the cause is not known). The ring shows them, so SIGCHLD and the poller have it looked at,
 // too.
 #include <liburing.h>
 #include <poll.h>
