@@ -98,6 +98,10 @@ int reap_one(uv_loop_t& loop, uvreap::reaper& reaper) {
 }  // namespace
 
 TEST_CASE("start() in a copy of a closed reaper returns, whatever threads were posting at the fork") {
+  if (test::sanitized) {  // gcc 12's allocators have their locks copied as they are, and the copy waits for ever
+    MESSAGE("SKIP: threads allocate at the fork");
+    return;
+  }
   for (bool is_closed : {true, false}) {
     CAPTURE(is_closed);
     test::bare_loop on;
