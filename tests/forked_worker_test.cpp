@@ -98,7 +98,7 @@ int reap_one(uv_loop_t& loop, uvreap::reaper& reaper) {
 }  // namespace
 
 TEST_CASE("start() in a copy of a closed reaper returns, whatever threads were posting at the fork") {
-  if (test::sanitized) {  // gcc 12's allocators have their locks copied as they are, and the copy waits for ever
+  if (test::sanitized) {  // by gcc 12 the allocator's locks are copied as they are: it waits for ever
     MESSAGE("SKIP: threads allocate at the fork");
     return;
   }
