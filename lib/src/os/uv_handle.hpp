@@ -83,7 +83,7 @@ class uv_handle {
   // init is the libuv call that makes the handle (uv_timer_init with its loop bound), taking Handle*. The
   // handle is unref'd. 0, UV_ENOMEM or what init said; after a failure there is no handle.
   template <class Init>
-  [[nodiscard]] int open(Init init, void* owner, std::shared_ptr<close_barrier> barrier) noexcept {
+  [[nodiscard]] int open(Init init, void* owner, const std::shared_ptr<close_barrier>& barrier) noexcept {
     close();
     auto* fresh = new (std::nothrow) box;
     if (fresh == nullptr) return UV_ENOMEM;
@@ -91,7 +91,7 @@ class uv_handle {
       delete fresh;
       return error;
     }
-    fresh->barrier = std::move(barrier);
+    fresh->barrier = barrier;
     fresh->generation = claims::of_this_process()->generation();
     fresh->handle.data = owner;
     uv_unref(base(fresh));

@@ -302,11 +302,13 @@ int core::watch(pid_t pid, std::unique_ptr<child>& wanted, const birth& expected
     backend_.disarm(one);
     hint(one, notice::already);
   }
-  bool is_there = state != child_state::none;
-  if (!is_there) wanted = unbind(one);
-  bool was_reserved = !is_there && deliver_reserved(pid, *wanted);
+  bool is_known = true;
+  if (state == child_state::none) {
+    wanted = unbind(one);
+    is_known = deliver_reserved(pid, *wanted);
+  }
   settle();
-  return is_there || was_reserved ? 0 : UV_ESRCH;
+  return is_known ? 0 : UV_ESRCH;
 }
 
 // Its number is a younger child's by now.

@@ -5,13 +5,13 @@
 namespace uvreap {
 
 int inbox::open(uv_loop_t& loop, std::function<void()> posted,
-                std::shared_ptr<close_barrier> barrier) noexcept {
+                const std::shared_ptr<close_barrier>& barrier) noexcept {
   std::lock_guard held(lock_);
   posted_ = std::move(posted);
   auto init = [&](uv_async_t* handle) {
     return uv_async_init(&loop, handle, call_owner<&inbox::on_posted, uv_async_t>);
   };
-  return async_.open(init, this, std::move(barrier));
+  return async_.open(init, this, barrier);
 }
 
 void inbox::close(bool in_copy) noexcept {

@@ -17,7 +17,8 @@ class inbox {
   inbox() = default;
   ~inbox() { drop(); }  // never in a copy
 
-  [[nodiscard]] int open(uv_loop_t&, std::function<void()> posted, std::shared_ptr<close_barrier>) noexcept;
+  [[nodiscard]] int open(uv_loop_t&, std::function<void()> posted,
+                         const std::shared_ptr<close_barrier>&) noexcept;
   void close(bool in_copy) noexcept;  // what waits is dropped; in a copy the lock may be held for ever
 
   void post(std::unique_ptr<child>) noexcept;  // any thread; dropped while closed
