@@ -50,7 +50,7 @@ class backend {
   // What the kernel gives back with an event. An older child's event is not taken for a younger one's of that
   // number.
   static std::uint64_t tag_of(const child& one) noexcept {
-    return std::uint64_t{one.armed_as} << 32 | static_cast<std::uint32_t>(one.id.pid());
+    return std::uint64_t{one.armed_as} << 32 | static_cast<std::uint32_t>(one.pid());
   }
   [[nodiscard]] child* tagged(std::uint64_t tag) const noexcept {
     child* one = living_.find(static_cast<pid_t>(tag & 0xffff'ffff));

@@ -199,7 +199,7 @@ class ring_backend final : public backend {
   // has given all (an exit that comes during the call and goes with it), so the flag is cleared first: what
   // came before is given by this call, and what is left or comes later sets it again.
   int ask() noexcept {
-    if (!is_open_ || ::io_uring_cq_ready(&ring_) != 0 || !has_news()) return 0;
+    if (!has_news() || ::io_uring_cq_ready(&ring_) != 0) return 0;
     flags().fetch_and(~IORING_SQ_TASKRUN);
     return ::io_uring_get_events(&ring_);
   }

@@ -32,6 +32,10 @@ class entry {
 
 class agenda {
  public:
+  agenda() = default;
+  agenda(const agenda&) = delete;
+  agenda& operator=(const agenda&) = delete;
+
   void set(entry&, std::uint64_t at_ms) noexcept;
   [[nodiscard]] bool empty() const noexcept { return entries_.empty(); }
   [[nodiscard]] std::uint64_t next_ms() const noexcept;  // alarm::never: it is empty

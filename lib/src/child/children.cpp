@@ -21,7 +21,7 @@ void children::make_room() noexcept try {
 }
 
 child& children::add(std::unique_ptr<child> one) noexcept {
-  child** place = &buckets_[bucket_of(one->id.pid())];
+  child** place = &buckets_[bucket_of(one->pid())];
   while (*place != nullptr) place = &(*place)->next_of_bucket;
   one->next_of_bucket = nullptr;
   *place = one.release();
@@ -30,7 +30,7 @@ child& children::add(std::unique_ptr<child> one) noexcept {
 }
 
 std::unique_ptr<child> children::remove(child& one) noexcept {
-  child** place = &buckets_[bucket_of(one.id.pid())];
+  child** place = &buckets_[bucket_of(one.pid())];
   while (*place != &one) place = &(*place)->next_of_bucket;
   *place = one.next_of_bucket;
   --size_;
@@ -45,7 +45,7 @@ std::unique_ptr<child> children::remove_any() noexcept {
 
 child* children::find(pid_t pid, std::uint64_t serial) const noexcept {
   child* one = buckets_[bucket_of(pid)];
-  while (one != nullptr && (one->id.pid() != pid || (serial != 0 && one->serial != serial)))
+  while (one != nullptr && (one->pid() != pid || (serial != 0 && one->serial != serial)))
     one = one->next_of_bucket;
   return one;
 }
@@ -53,7 +53,7 @@ child* children::find(pid_t pid, std::uint64_t serial) const noexcept {
 child* children::find_reserved(pid_t pid) const noexcept {
   child* youngest = nullptr;
   for (child* one = buckets_[bucket_of(pid)]; one != nullptr; one = one->next_of_bucket) {
-    if (one->id.pid() == pid && !one->unclaimed && one->is_reserved()) youngest = one;
+    if (one->pid() == pid && !one->unclaimed && one->is_reserved()) youngest = one;
   }
   return youngest;
 }

@@ -11,10 +11,7 @@ template <class Tag>
 class hook {
  public:
   hook() noexcept = default;
-  ~hook() {
-    prev_->next_ = next_;
-    next_->prev_ = prev_;
-  }
+  ~hook() { unlink(); }
   hook(const hook&) = delete;
   hook& operator=(const hook&) = delete;
 
@@ -36,7 +33,7 @@ class hook {
 template <class Item, class Tag>
 class queue {
  public:
-  [[nodiscard]] bool empty() const noexcept { return ends_.next_ == &ends_; }
+  [[nodiscard]] bool empty() const noexcept { return !ends_.is_linked(); }
   [[nodiscard]] Item& front() const noexcept { return static_cast<Item&>(*ends_.next_); }
 
   void push_back(Item& item) noexcept {

@@ -58,6 +58,7 @@ class orphans {
     notice noticed_by = notice::sigchld;  // when it was first seen
     bool is_of_uv_process = false;        // as the last walk found
   };
+
   [[nodiscard]] pid_t zombie_among(idtype_t, id_t) const noexcept;  // 0: there is none
   [[nodiscard]] bool may_take() const noexcept;
   [[nodiscard]] bool may_begin_round() const noexcept;

@@ -114,9 +114,7 @@ class uv_handle {
 
   [[nodiscard]] Handle* get() const noexcept { return box_ == nullptr ? nullptr : &box_->handle; }
   // Open, and not closed by the program: it may be started.
-  explicit operator bool() const noexcept {
-    return box_ != nullptr && uv_is_closing(reinterpret_cast<uv_handle_t*>(&box_->handle)) == 0;
-  }
+  explicit operator bool() const noexcept { return box_ != nullptr && uv_is_closing(base(box_)) == 0; }
 
  private:
   using box = handle_box<Handle>;

@@ -158,14 +158,14 @@ void core::wake(notice who) noexcept {
 
 void core::on_time() noexcept {
   look_for_work({source::any, source::due, source::ending});
-  with_work_ != 0 ? sweep_next_turn() : set_alarm();
+  sweep_or_rest();
 }
 
 void core::on_sigchld() noexcept {
   thread_.bind();
   wake(notice::sigchld);
   // No work: the backend names all who end, no stop is awaited, and any() looked a moment ago.
-  with_work_ != 0 ? sweep_next_turn() : set_alarm();
+  sweep_or_rest();
 }
 
 void core::on_backend() noexcept {
@@ -180,7 +180,7 @@ void core::on_tick() noexcept {
   poller_.ticked();
   backend_.try_again([this](int descriptor) { return poll_backend(descriptor); });
   wake(notice::poller);
-  with_work_ != 0 ? sweep_next_turn() : set_alarm();
+  sweep_or_rest();
 }
 
 void core::output_ended(pid_t pid, std::uint64_t serial) noexcept {
@@ -202,6 +202,8 @@ void core::sweep_next_turn() noexcept {
   uv_check_start(check_.get(), call_owner<&core::on_check, uv_check_t>);
   uv_idle_start(idle_.get(), call_owner<&core::on_idle, uv_idle_t>);
 }
+
+void core::sweep_or_rest() noexcept { with_work_ != 0 ? sweep_next_turn() : set_alarm(); }
 
 void core::on_check() noexcept {
   thread_.bind();

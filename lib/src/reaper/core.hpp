@@ -72,12 +72,13 @@ class core : public std::enable_shared_from_this<core> {
   void on_check() noexcept;
   void on_idle() noexcept {}
   void sweep_next_turn() noexcept;
+  void sweep_or_rest() noexcept;
   void set_alarm() noexcept;
   void settle() noexcept;
 
   [[nodiscard]] int identify(child&, pid_t) noexcept;
   [[nodiscard]] bool is_claimed_here(const child& one) const noexcept {
-    return claims_.is_claimed_by(one.id.pid(), one.claim);
+    return claims_.is_claimed_by(one.pid(), one.claim);
   }
   [[nodiscard]] bool is_still_there(const child&) const noexcept;
   void gives_way(child& older) noexcept;

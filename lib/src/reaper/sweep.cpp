@@ -108,7 +108,7 @@ void core::has_brought(source from) noexcept {
   sweep_next_turn();
 }
 
-// One step; what it cost, or 0: enough of this for now.
+// One step, of a source that has work; what it cost, or 0: enough of this for now.
 int core::work(source from) noexcept {
   switch (from) {
     case source::hints:
@@ -116,7 +116,7 @@ int core::work(source from) noexcept {
     case source::named:
       if (named_.empty()) {
         backend_.take_named(named_, names_at_once);
-        if (backend_.has_round()) with_work_ |= bit_of(source::round);  // peek has seen another's zombie
+        look_for_work({source::round});  // peek may have seen another's zombie
       }
       return look_at_next(named_);
     case source::round:
@@ -126,15 +126,16 @@ int core::work(source from) noexcept {
       if (in_changes_.empty()) changes_.take(in_changes_, names_at_once);
       return look_at_next(in_changes_);
     case source::any:
-      return has_work(from) ? orphans_->work() : 0;
+      return orphans_->work();
     case source::due:
-      if (!has_work(from)) return 0;
       if (child* stolen = deadlines_.work()) hint(*stolen, notice::poller);
       return 1;
     case source::ending:
-      return has_work(from) ? terminations_.work(), 1 : 0;
+      terminations_.work();
+      return 1;
     case source::posted:
-      return has_work(from) ? take_posted(), 1 : 0;
+      take_posted();
+      return 1;
   }
   return 0;
 }
@@ -144,24 +145,20 @@ bool core::collect(int delivered) noexcept {
   unsigned paused = 0;
   // Whose turn it is, and what is left of it, stays over the sweeps.
   while ((with_work_ & ~paused) != 0 && !is_closed_) {
-    unsigned bit = 1u << turn_of_;
-    if (quantum_ <= 0 || (with_work_ & ~paused & bit) == 0) {
+    auto from = static_cast<source>(turn_of_);
+    if (quantum_ <= 0 || (with_work_ & ~paused & bit_of(from)) == 0) {
       turn_of_ = (turn_of_ + 1) % sources;
       quantum_ = units_of_a_turn;
-      continue;
-    }
-    auto from = static_cast<source>(turn_of_);
-    int units = budget.is_spent() ? 0 : work(from);
-    quantum_ -= units;
-    if (units != 0) {
-      budget.spend(units);
     } else if (!has_work(from)) {
-      with_work_ &= ~bit;
+      with_work_ &= ~bit_of(from);
     } else if (budget.is_spent()) {
       ++stats_.budget_spent_turns;
       break;
-    } else {
-      paused |= bit;
+    } else if (int units = work(from); units != 0) {
+      quantum_ -= units;
+      budget.spend(units);
+    } else if (has_work(from)) {
+      paused |= bit_of(from);
     }
   }
   if (is_closed_) return false;  // by the destructor of a capture, a moment ago
@@ -197,7 +194,7 @@ void core::look(child& one) noexcept {
 // theft, a wrap of the pid space and the younger child's end all happen between the two calls.
 // (waitid(P_PIDFD) with usage would have no such window, and is 1.2 us cheaper.)
 void core::collect(child& one, int changes) noexcept {
-  pid_t pid = one.id.pid();
+  pid_t pid = one.pid();
   claims::word claim = one.claim;
   if (!claims_.begin_collecting(pid, claim)) return gone(one);
   int word = 0;
@@ -255,7 +252,7 @@ void core::not_yet(child& one) noexcept {
 
 void core::end(child& one) noexcept {
   // From here on the number is free: a younger child may get it before this one is delivered.
-  if (one.on != slot::none) backend_.disarm(one);
+  backend_.disarm(one);
   changes_.remove(one);
   one.leave<look_tag>();
   if (one.due != nullptr) one.due->cancel();
