@@ -109,7 +109,8 @@ struct UVREAP_API child_exit {
   captured output{};
   captured error_output{};
   // Of post_watch() only: why the child could not be watched. UV_EEXIST: it is watched already, and lives or
-  // has ended as far as that watch says. UV_ESRCH, with lost: no child of ours. UV_ENOMEM.
+  // has ended as far as that watch says. UV_ESRCH, with lost: no child of ours. UV_EINVAL, with lost:
+  // pid <= 0. UV_ENOMEM.
   int error = 0;
 
   friend bool operator==(const child_exit&, const child_exit&) noexcept = default;

@@ -142,10 +142,11 @@ class UVREAP_API reaper {
 
   // No callback, and the child is yours to wait for (in any(): excluded); captured streams are closed.
   // UV_EALREADY: its status is taken already, and the callback still comes. UV_ESRCH: not watched here.
+  // UV_EINVAL: pid <= 0.
   [[nodiscard]] int release(pid_t);
 
   // No callback, still reaped; captured streams are read on and dropped. If it is collected already, its
-  // delivery is dropped. UV_ESRCH: not watched here.
+  // delivery is dropped. UV_ESRCH: not watched here. UV_EINVAL: pid <= 0.
   [[nodiscard]] int detach(pid_t);
 
   // any(): this child is other code's to wait for. Ends when wait says that it is gone, or by watch().
@@ -189,13 +190,15 @@ class UVREAP_API reaper {
   // while the reaper does not run. Throws std::bad_alloc, with nothing handed over.
   void post_watch(pid_t, callback);
 
-  // To be awaited: the exit as the result of co_await. See awaitable.hpp.
+  // To be awaited: the exit as the result of co_await. See awaitable.hpp. Throws std::bad_alloc.
   [[nodiscard]] awaitable exit_of(pid_t, watch_options = {});
 
   // In a forked copy, after uv_loop_fork(loop): starts afresh with the same options, nothing watched, the
   // parent's callbacks destroyed uncalled. Errors of start(), and then nothing has changed; UV_EINVAL: this
-  // is no copy of a process where it ran. A copy that never runs the loop needs nothing: its destructor
-  // leaves the parent's kernel objects alone, and the handles and descriptors open.
+  // is no copy of a process where it ran. WARNING: without uv_loop_fork() the loop is still the parent's to
+  // the kernel, and this takes the parent's descriptors off its epoll set. A copy that never runs the loop
+  // needs nothing: its destructor leaves the parent's kernel objects alone, and the handles and descriptors
+  // open.
   [[nodiscard]] int after_fork();
 
   // Empty while it does not run, and in a forked copy. Cost: some 5 ns for each child.

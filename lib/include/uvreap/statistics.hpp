@@ -31,7 +31,7 @@ struct UVREAP_API statistics {
   std::uint64_t on_backend = 0;
 
   std::uint64_t reaped = 0;  // unclaimed ones too; lost and recovered ones not
-  std::uint64_t lost = 0;
+  std::uint64_t lost = 0;    // delivered so, numbers given to post_watch() that were no child of ours too
   std::uint64_t unclaimed = 0;
 
   std::uint64_t sweeps = 0;

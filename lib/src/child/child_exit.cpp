@@ -71,7 +71,7 @@ std::ostream& operator<<(std::ostream& out, notice said) {
 
 std::ostream& operator<<(std::ostream& out, const child_exit& exit) {
   out << "pid " << exit.pid;
-  if (exit.error != 0 && !exit.lost) return out << " not watched: " << uv_strerror(exit.error);
+  if (exit.error != 0) return out << " not watched: " << uv_strerror(exit.error);
   if (exit.lost) return out << " lost: somebody else took its status (noticed by " << exit.noticed_by << ')';
   out << ' ' << exit.status;
   if (exit.timed_out) out << ", timed out";

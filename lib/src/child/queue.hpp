@@ -33,7 +33,7 @@ class hook {
 template <class Item, class Tag>
 class queue {
  public:
-  [[nodiscard]] bool empty() const noexcept { return !ends_.is_linked(); }
+  [[nodiscard]] bool empty() const noexcept { return ends_.next_ == &ends_; }
   [[nodiscard]] Item& front() const noexcept { return static_cast<Item&>(*ends_.next_); }
 
   void push_back(Item& item) noexcept {
@@ -46,9 +46,9 @@ class queue {
   }
 
   Item& pop_front() noexcept {  // of a queue that is not empty
-    Item& first = front();
-    static_cast<hook<Tag>&>(first).unlink();
-    return first;
+    hook<Tag>& first = *ends_.next_;
+    first.unlink();
+    return static_cast<Item&>(first);
   }
 
   void move_to_front_of(queue& other) noexcept {
