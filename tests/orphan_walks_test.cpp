@@ -98,6 +98,25 @@ TEST_CASE(
   }
 }
 
+TEST_CASE("a walk, which nothing can interrupt, is the whole budget of its turn") {
+  auto scene = [] {
+    std::vector<child_exit> told;
+    auto options = test::any_options(milliseconds(0), &told);
+    options.budget = 1000;
+    options.budget_time = std::chrono::seconds(10);
+    test::stage stage(options);
+    test::orphans orphans(3);
+    orphans.make();
+    stage.run_for(milliseconds(20));
+    orphans.let_end();
+    orphans.wait_until_all_ended();
+    stage.run_until([&] { return told.size() == 3; });
+    CHECK(stage.reaper.stats().budget_spent_turns >= 1);
+    orphans.check(told);
+  };
+  if (!test::apart(test::place::subreaper, scene)) MESSAGE("SKIP: no subreaper here");
+}
+
 TEST_CASE("an idle any() reaper does not walk, and neither do children that are watched") {
   test::stage stage(test::any_options(milliseconds(20), nullptr));
   stage.run_for(milliseconds(50));
