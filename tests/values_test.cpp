@@ -215,6 +215,9 @@ TEST_CASE("an exit is printed in one line, and a lost one claims no status") {
 
   CHECK(printed(child_exit{.pid = 7, .lost = true, .noticed_by = notice::poller}) ==
         "pid 7 lost: somebody else took its status (noticed by poller)");
+  child_exit unwatched{.pid = -1, .lost = true, .noticed_by = notice::already};
+  unwatched.error = UV_EINVAL;
+  CHECK(printed(unwatched) == "pid -1 not watched: invalid argument");
   CHECK(printed(child_exit{.pid = 7,
                            .recovered = true,
                            .status = wait_status(test::killed_by(SIGTERM)),
