@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <sys/mman.h>
 
+#include <cstdint>
 #include <cstdlib>
 #include <functional>
 #include <memory>
@@ -61,24 +62,22 @@ void end_it(test::stage& stage, way how) {
 }
 
 // Some have ended and are told of in the same sweep, one lives.
-void with_others_ended(way how, const bool& told,
-                       const std::function<void(test::stage&, pid_t last)>& watch_last) {
+void with_others_ended(const bool& told, const std::function<void(test::stage&, pid_t first)>& watch_first) {
   test::stage stage;
   stage.leaves_children = true;
   test::gate gate;
   pid_t lives = test::make_child([&] { return gate.wait(), 0; });
-  std::vector<pid_t> ended;
-  for (int i = 0; i < 4; ++i) ended.push_back(test::make_child_exiting(i));
-  for (pid_t pid : ended) test::wait_until_ended(pid);
+  pid_t first = test::make_child_exiting(0);
+  std::vector<pid_t> others;
+  for (int i = 1; i < 4; ++i) others.push_back(test::make_child_exiting(i));
+  test::wait_until_ended(first);
+  for (pid_t pid : others) test::wait_until_ended(pid);
   REQUIRE(stage.reaper.watch(lives, [](const child_exit&) { FAIL_CHECK("it lives"); }) == 0);
-  watch_last(stage, ended.back());
-  for (pid_t pid : ended) {
-    if (pid == ended.back()) continue;
-    (void)stage.reaper.watch(pid, [&](const child_exit&) {});
-  }
+  watch_first(stage, first);
+  for (pid_t pid : others) REQUIRE(stage.reaper.watch(pid, [](const child_exit&) {}) == 0);
   stage.run_until([&] { return told; });
   stage.run_for(milliseconds(20));
-  if (how != way::destroys) stage.destroy_reaper();
+  stage.destroy_reaper();  // if it was not
   stage.run_for(milliseconds(5));
   gate.open();
   test::clean_up_children();
@@ -90,9 +89,9 @@ TEST_CASE("a callback that closes or destroys the reaper leaves nobody at work o
   for (way how : {way::destroys, way::closes, way::starts_again}) {
     CAPTURE(static_cast<int>(how));
     bool told = false;
-    with_others_ended(how, told, [&](test::stage& stage, pid_t last) {
+    with_others_ended(told, [&](test::stage& stage, pid_t first) {
       auto tell = [&](const child_exit&) { told = true, end_it(stage, how); };
-      REQUIRE(stage.reaper.watch(last, tell) == 0);
+      REQUIRE(stage.reaper.watch(first, tell) == 0);
     });
     CHECK(told);
   }
@@ -102,12 +101,12 @@ TEST_CASE("neither does the destructor of a capture that closes or destroys it")
   for (way how : {way::destroys, way::closes, way::starts_again}) {
     CAPTURE(static_cast<int>(how));
     bool told = false;
-    with_others_ended(how, told, [&](test::stage& stage, pid_t last) {
+    with_others_ended(told, [&](test::stage& stage, pid_t first) {
       auto at_its_end = [&](void*) {
         if (!std::exchange(told, true)) end_it(stage, how);
       };
       std::shared_ptr<void> captured(nullptr, at_its_end);
-      REQUIRE(stage.reaper.watch(last, [captured](const child_exit&) {}) == 0);
+      REQUIRE(stage.reaper.watch(first, [captured](const child_exit&) {}) == 0);
     });
     CHECK(told);
   }
@@ -117,7 +116,7 @@ TEST_CASE("nor a callback for a stop") {
   for (way how : {way::destroys, way::closes, way::starts_again}) {
     CAPTURE(static_cast<int>(how));
     bool told = false;
-    with_others_ended(how, told, [&](test::stage& stage, pid_t) {
+    with_others_ended(told, [&](test::stage& stage, pid_t) {
       pid_t stops = test::make_child([] { return ::raise(SIGSTOP); });
       uvreap::watch_options options;
       options.on_change = [&, stops](const uvreap::child_change&) {
