@@ -20,7 +20,7 @@ struct planned {
   void pass(int ms) { kernel.time_passes(milliseconds(ms)); }
   // In how many ms its first is due; -1: it is empty.
   [[nodiscard]] long next_in() const {
-    return all.next_ms() == alarm::never ? -1 : static_cast<long>(all.next_ms() - alarm::now_ms());
+    return all.next_ms == alarm::never ? -1 : static_cast<long>(all.next_ms - alarm::now_ms());
   }
 
   test::fake_kernel kernel;

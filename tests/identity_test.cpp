@@ -47,7 +47,7 @@ TEST_CASE("a process has one birth, living or a zombie, whichever pidfd is asked
   birth first = one.born();
   REQUIRE(first.what != birth::kind::unknown);
   CHECK(first.tag() != 0);
-  CHECK_FALSE(first.differs_from(identity(one.pid()).born()));  // unknown: it differs from nothing
+  CHECK_FALSE(first.differs_from(identity(one.pid).born()));  // unknown: it differs from nothing
   ::kill(pid, SIGKILL);
   test::wait_until_ended(pid);
   identity again(pid);

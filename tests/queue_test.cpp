@@ -22,7 +22,7 @@ using second_queue = uvreap::queue<item, second_tag>;
 template <class Tag>
 std::vector<int> drained(uvreap::queue<item, Tag>& queue) {
   std::vector<int> numbers;
-  while (!queue.empty()) numbers.push_back(queue.pop_front().number);
+  while (item* next = queue.pop_front()) numbers.push_back(next->number);
   return numbers;
 }
 
@@ -46,18 +46,21 @@ TEST_CASE("what is popped is in no queue") {
   first_queue queue;
   queue.push_back(one);
   CHECK(one.is_in_first());
-  CHECK(&queue.pop_front() == &one);
+  CHECK(queue.pop_front() == &one);
   CHECK_FALSE(one.is_in_first());
+  CHECK(queue.pop_front() == nullptr);
 }
 
-TEST_CASE("what is put in again goes to the end, from another queue of its kind, too") {
+TEST_CASE("what is in a queue stays where it is, whichever of its kind it is put in") {
   item one(1), two(2);
   first_queue queue;
   first_queue other;
-  for (item* each : {&one, &two, &one}) queue.push_back(*each);
-  other.push_back(two);
-  CHECK(drained(queue) == numbers{1});
-  CHECK(drained(other) == numbers{2});
+  CHECK(queue.push_back(one));
+  CHECK(queue.push_back(two));
+  CHECK_FALSE(queue.push_back(one));
+  CHECK_FALSE(other.push_back(two));
+  CHECK(drained(queue) == numbers{1, 2});
+  CHECK(other.empty());
 }
 
 TEST_CASE("an item is in one queue for each of its hooks") {
@@ -90,18 +93,18 @@ TEST_CASE("what is destroyed takes itself out, first, last, in the middle and al
   CHECK(queue.empty());
 }
 
-TEST_CASE("a queue is moved before what another has, and leaves nothing") {
+TEST_CASE("a queue is moved behind what another has, and leaves nothing") {
   item one(1), two(2), three(3), four(4);
   first_queue from;
   first_queue to;
-  for (item* each : {&one, &two}) from.push_back(*each);
-  for (item* each : {&three, &four}) to.push_back(*each);
-  from.move_to_front_of(to);
+  for (item* each : {&three, &four}) from.push_back(*each);
+  for (item* each : {&one, &two}) to.push_back(*each);
+  from.move_to_end_of(to);
   CHECK(from.empty());
-  from.move_to_front_of(to);  // nothing, to anything, is nothing
+  from.move_to_end_of(to);  // nothing, to anything, is nothing
   CHECK(drained(to) == numbers{1, 2, 3, 4});
   for (item* each : {&four, &one}) from.push_back(*each);
-  from.move_to_front_of(to);
+  from.move_to_end_of(to);
   CHECK(drained(to) == numbers{4, 1});
   CHECK(drained(from).empty());
 }
@@ -110,7 +113,7 @@ TEST_CASE("while a queue is worked off, what is popped may take others out and p
   item one(1), two(2), three(3), four(4);
   first_queue queue;
   for (item* each : {&one, &two, &three}) queue.push_back(*each);
-  CHECK(queue.pop_front().number == 1);
+  CHECK(queue.pop_front()->number == 1);
   two.leave_first();
   queue.push_back(four);
   queue.push_back(one);

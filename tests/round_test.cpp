@@ -29,17 +29,16 @@ class turning {
   }
   void remove(pid_t pid) { round.remove(*children_[pid]); }
   [[nodiscard]] bool has(pid_t pid) {
-    return children_[pid] != nullptr && children_[pid]->is_in<round_tag>();
+    return children_[pid] != nullptr && children_[pid]->hook<round_tag>::is_linked();
   }
 
   std::vector<pid_t> take(std::size_t count) {
     look_queue taken;
     round.take(taken, count);
     std::vector<pid_t> pids;
-    while (!taken.empty()) {
-      child& one = taken.pop_front();
-      why = one.noticed_by;
-      pids.push_back(one.pid());
+    while (child* one = taken.pop_front()) {
+      why = one->noticed_by;
+      pids.push_back(one->pid());
     }
     return pids;
   }

@@ -39,7 +39,7 @@ class UVREAP_API wait_status {
   [[nodiscard]] bool continued() const noexcept;
 
   [[nodiscard]] bool success() const noexcept;  // exited with 0
-  [[nodiscard]] bool ended() const noexcept { return exited() || signaled(); }
+  [[nodiscard]] bool ended() const noexcept;    // exited or signaled
 
   [[nodiscard]] constexpr int raw() const noexcept { return raw_; }  // -1: empty
   constexpr explicit operator bool() const noexcept { return raw_ != -1; }

@@ -32,11 +32,12 @@ class backend {
   virtual void disarm(child&) noexcept = 0;                  // it has been named, or its status is taken
   virtual void cancel(child& one) noexcept { disarm(one); }  // it lives, and is no longer ours
 
-  virtual void wake() noexcept = 0;         // the descriptor is readable
-  virtual void wake_by_other() noexcept {}  // SIGCHLD or a tick: what can be seen without a system call
-  [[nodiscard]] virtual bool has_work() const noexcept = 0;
-  // Cost: at most three system calls for each child that it may name, and a few more.
-  virtual void take(look_queue&, std::size_t limit) noexcept = 0;
+  virtual void wake() noexcept = 0;  // the descriptor is readable
+  // SIGCHLD or a tick: can it be seen without a system call that there is something to take?
+  virtual bool wake_by_other() noexcept { return false; }
+  // True: there may be more to take. Cost: at most three system calls for each child that it may name, and a
+  // few more; none if it was not woken.
+  [[nodiscard]] virtual bool take(look_queue&, std::size_t limit) noexcept = 0;
 
   [[nodiscard]] virtual int polled() const noexcept = 0;  // what the loop polls for reading
   // In a forked copy that leaves its handles to the copied loop: that loop polls the descriptor again after
@@ -44,34 +45,23 @@ class backend {
   virtual void leave_polled_open() noexcept = 0;
 
   [[nodiscard]] slot kind() const noexcept { return kind_; }
-  [[nodiscard]] std::size_t size() const noexcept { return size_; }
+  [[nodiscard]] virtual std::size_t size() const noexcept = 0;
 
  protected:
   // What the kernel gives back with an event. An older child's event is not taken for a younger one's of that
   // number.
   static std::uint64_t tag_of(const child& one) noexcept {
-    return std::uint64_t{one.armed_as} << 32 | static_cast<std::uint32_t>(one.pid());
+    return std::uint64_t{one.armed_as} << 32 | static_cast<std::uint32_t>(one.id.pid);
   }
   [[nodiscard]] child* tagged(std::uint64_t tag) const noexcept {
     child* one = living_.find(static_cast<pid_t>(tag & 0xffff'ffff));
-    return one != nullptr && one->on == kind_ && tag_of(*one) == tag ? one : nullptr;
-  }
-  void count(child& one) noexcept {
-    one.on = kind_;
-    ++size_;
-  }
-  bool uncount(child& one) noexcept {  // false: it was not here
-    if (one.on != kind_) return false;
-    one.on = slot::none;
-    --size_;
-    return true;
+    return one != nullptr && one->on == kind_ && one->armed_as == tag >> 32 ? one : nullptr;
   }
   [[nodiscard]] std::uint32_t next_arming() noexcept { return ++last_armed_as_; }
 
  private:
   const children& living_;
   slot kind_;
-  std::size_t size_ = 0;
   std::uint32_t last_armed_as_ = 0;
 };
 

@@ -84,19 +84,21 @@ void fallback::try_again(const std::function<int(int)>& poll) noexcept {
   }
 }
 
-void fallback::wake(notice who) noexcept {
+bool fallback::wake(notice who) noexcept {
   if (who == notice::backend) {
     if (best_) best_->wake();
-    return;
+    return true;
   }
-  if (best_) best_->wake_by_other();
+  bool by_best = best_ && best_->wake_by_other();
   if (who == notice::poller) promote();
-  peek_.wake(who);
+  return peek_.wake(who) || by_best;
 }
 
-void fallback::take_named(look_queue& out, std::size_t limit) noexcept {
-  if (best_) best_->take(out, limit);
-  if (out.empty() && peek_.has_first()) peek_.take_first(out);
+bool fallback::take_named(look_queue& out, std::size_t limit) noexcept {
+  bool has_more = best_ && best_->take(out, limit);
+  if (!peek_.may_have_first) return has_more;
+  if (out.empty()) peek_.take_first(out);
+  return peek_.may_have_first || has_more;
 }
 
 void fallback::promote() noexcept {

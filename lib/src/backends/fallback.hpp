@@ -28,9 +28,8 @@ class fallback {
   void cancel(child&) noexcept;                // it lives, and is no longer ours
   void suspect(child&) noexcept;               // it was named, and there is no status to collect yet
 
-  void wake(notice) noexcept;
-  [[nodiscard]] bool has_named() const noexcept { return (best_ && best_->has_work()) || peek_.has_first(); }
-  void take_named(look_queue&, std::size_t limit) noexcept;
+  [[nodiscard]] bool wake(notice) noexcept;                                // true: there may be names to take
+  [[nodiscard]] bool take_named(look_queue&, std::size_t limit) noexcept;  // true: there may be more
   [[nodiscard]] bool has_round() const noexcept { return peek_.has_round(); }
   void take_round(look_queue& out, std::size_t limit) noexcept { peek_.take_round(out, limit); }
 

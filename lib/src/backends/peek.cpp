@@ -19,13 +19,13 @@ void peek::remove(child& one) noexcept {
   if (last_ == &one) last_ = nullptr;
 }
 
-void peek::wake(notice who) noexcept {
-  if (armed_.size() == 0) return;
+bool peek::wake(notice who) noexcept {
   if (who == notice::poller) {
     armed_.ask(notice::poller);
-  } else {
-    peek_due_ = true;
+  } else if (armed_.size() != 0) {
+    may_have_first = true;
   }
+  return may_have_first;
 }
 
 void peek::take_first(look_queue& out) noexcept {
@@ -38,7 +38,7 @@ void peek::take_first(look_queue& out) noexcept {
     ++named_;
     return name(*ours, notice::sigchld, out);
   }
-  peek_due_ = false;
+  may_have_first = false;
   named_ = 0;
   until_pause_ = 1;
 }

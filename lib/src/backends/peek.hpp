@@ -28,9 +28,9 @@ class peek {
     armed_.add(one);
   }
   void remove(child&) noexcept;
-  void wake(notice) noexcept;
+  bool wake(notice) noexcept;  // true: there may be one to name first
 
-  [[nodiscard]] bool has_first() const noexcept { return peek_due_; }
+  bool may_have_first = false;  // one to name first, that is
   void take_first(look_queue&) noexcept;
   [[nodiscard]] bool has_round() const noexcept { return armed_.is_under_way(); }
   void take_round(look_queue& out, std::size_t limit) noexcept { armed_.take(out, limit); }
@@ -43,7 +43,6 @@ class peek {
 
   const children& living_;
   round<round_tag> armed_;
-  bool peek_due_ = false;
   int named_ = 0;  // since the last pause
   int until_pause_ = 1;
   const child* last_ = nullptr;  // seen and not removed since: its status could not be taken

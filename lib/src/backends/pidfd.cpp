@@ -36,21 +36,25 @@ class pidfd_backend final : public backend {
     if (!one.id.keep(claims_, claims::most_held())) return UV_EMFILE;
     one.armed_as = next_arming();
     int error = change(EPOLL_CTL_ADD, one.id.pidfd(), tag_of(one));
-    if (error == 0) count(one);
-    return error;
+    if (error != 0) return error;
+    one.on = slot::pidfd;
+    ++size_;
+    return 0;
   }
 
   void disarm(child& one) noexcept override {
     // Out of the set before the pidfd is closed: the set is keyed by the open file, which a child that we
     // forked may still hold, and then a closed descriptor would go on waking us.
-    if (uncount(one)) (void)change(EPOLL_CTL_DEL, one.id.pidfd(), 0);
+    if (one.on != slot::pidfd) return;
+    (void)change(EPOLL_CTL_DEL, one.id.pidfd(), 0);
+    one.on = slot::none;
+    --size_;
   }
 
   void wake() noexcept override { look_ = true; }
-  [[nodiscard]] bool has_work() const noexcept override { return look_; }
 
-  void take(look_queue& out, std::size_t limit) noexcept override {
-    if (!look_) return;
+  bool take(look_queue& out, std::size_t limit) noexcept override {
+    if (!look_) return false;
     std::array<epoll_event, 16> events{};
     int most = static_cast<int>(std::min(events.size(), limit));
     int found = ::epoll_wait(set_.get(), events.data(), most, 0);
@@ -58,8 +62,10 @@ class pidfd_backend final : public backend {
     for (int i = 0; i < found; ++i) {
       if (child* one = tagged(events[static_cast<std::size_t>(i)].data.u64)) name(*one, notice::backend, out);
     }
+    return look_;
   }
 
+  [[nodiscard]] std::size_t size() const noexcept override { return size_; }
   [[nodiscard]] int polled() const noexcept override { return set_.get(); }
   void leave_polled_open() noexcept override { (void)set_.release(); }
 
@@ -71,6 +77,7 @@ class pidfd_backend final : public backend {
 
   claims& claims_;
   descriptor set_;
+  std::size_t size_ = 0;
   bool look_ = false;
 };
 

@@ -77,14 +77,16 @@ class ring_backend final : public backend {
       error = submit_poll(pidfd, tag_of(one));
     }
     if (error != 0) return error;
-    count(one);
+    one.on = slot::ring;
     armed_.add(one);
     return 0;
   }
 
   // Its request has completed, or does so at once; the completion is then of an older arming.
   void disarm(child& one) noexcept override {
-    if (uncount(one)) armed_.remove(one);
+    if (one.on != slot::ring) return;
+    one.on = slot::none;
+    armed_.remove(one);
   }
 
   void cancel(child& one) noexcept override {
@@ -95,23 +97,24 @@ class ring_backend final : public backend {
   }
 
   void wake() noexcept override { look_ = true; }
-  void wake_by_other() noexcept override { look_ = look_ || has_news(); }
-  [[nodiscard]] bool has_work() const noexcept override { return look_ || rearm_left_ != 0; }
+  bool wake_by_other() noexcept override { return look_ = look_ || has_news(); }
 
-  void take(look_queue& out, std::size_t limit) noexcept override {
-    rearm_left_ = std::min(rearm_left_, armed_.size());
+  bool take(look_queue& out, std::size_t limit) noexcept override {
+    if (rearm_left_ != 0) rearm_left_ = std::min(rearm_left_, armed_.size());
     for (; limit != 0 && rearm_left_ != 0; --limit) {
       --rearm_left_;  // before: if the loop has moved again, all the others are left
       rearm(armed_.turn(), out);
     }
-    if (!look_ || limit == 0) return;
     // Completions of older armings are passed over at little cost: those that come behind are not to wait for
     // them.
-    for (int batches = 0; batches < most_batches && out.empty(); ++batches) {
-      if (!take_batch(out, limit)) return rest();
+    for (int batches = 0; look_ && limit != 0 && batches < most_batches; ++batches) {
+      if (take_batch(out, limit)) rest();
+      if (look_ && !out.empty()) break;
     }
+    return look_ || rearm_left_ != 0;
   }
 
+  [[nodiscard]] std::size_t size() const noexcept override { return armed_.size(); }
   [[nodiscard]] int polled() const noexcept override { return eventfd_.get(); }
   void leave_polled_open() noexcept override { (void)eventfd_.release(); }
 
@@ -173,8 +176,8 @@ class ring_backend final : public backend {
     });
   }
 
-  [[nodiscard]] bool take_batch(look_queue& out, std::size_t limit) noexcept {  // false: there was none
-    if (ask() == -EEXIST) return begin_anew(), false;
+  [[nodiscard]] bool take_batch(look_queue& out, std::size_t limit) noexcept {  // true: those were all
+    if (ask() == -EEXIST) return begin_anew(), true;
     std::array<io_uring_cqe*, 16> answers{};
     std::array<child*, 16> cancelled{};
     std::size_t to_rearm = 0;
@@ -192,24 +195,25 @@ class ring_backend final : public backend {
     }
     ::io_uring_cq_advance(&ring_, found);
     for (std::size_t i = 0; i < to_rearm; ++i) rearm(*cancelled[i], out);
-    return found != 0;
+    return found < most;
   }
 
   // Has the kernel give some of what it keeps, if we have none left. It may leave its flag standing when it
   // has given all (an exit that comes during the call and goes with it), so the flag is cleared first: what
   // came before is given by this call, and what is left or comes later sets it again.
   int ask() noexcept {
-    if (!has_news() || ::io_uring_cq_ready(&ring_) != 0) return 0;
-    flags().fetch_and(~IORING_SQ_TASKRUN);
+    if (!is_open_ || ::io_uring_cq_ready(&ring_) != 0) return 0;
+    std::atomic_ref flags(*ring_.sq.kflags);
+    if ((flags & (IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW)) == 0) return 0;
+    flags.fetch_and(~IORING_SQ_TASKRUN);
     return ::io_uring_get_events(&ring_);
   }
 
   [[nodiscard]] bool has_news() noexcept {
     if (!is_open_) return false;
-    return ::io_uring_cq_ready(&ring_) != 0 || (flags() & (IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW)) != 0;
+    constexpr unsigned more = IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW;
+    return ::io_uring_cq_ready(&ring_) != 0 || (std::atomic_ref(*ring_.sq.kflags) & more) != 0;
   }
-
-  [[nodiscard]] std::atomic_ref<unsigned> flags() noexcept { return std::atomic_ref(*ring_.sq.kflags); }
 
   unsigned drain() noexcept {
     (void)ask();

@@ -11,7 +11,9 @@ entry::entry() {
 
 void entry::cancel() noexcept {
   if (on_ == nullptr) return;
-  node_ = std::exchange(on_, nullptr)->entries_.extract(at_);
+  agenda& left = *std::exchange(on_, nullptr);
+  node_ = left.entries_.extract(at_);
+  left.note_first();
 }
 
 void agenda::set(entry& one, std::uint64_t at_ms) noexcept {
@@ -19,10 +21,9 @@ void agenda::set(entry& one, std::uint64_t at_ms) noexcept {
   one.node_.key() = at_ms;
   one.at_ = entries_.insert(std::move(one.node_));
   one.on_ = this;
+  note_first();
 }
 
-std::uint64_t agenda::next_ms() const noexcept {
-  return entries_.empty() ? alarm::never : entries_.begin()->first;
-}
+void agenda::note_first() noexcept { next_ms = entries_.empty() ? alarm::never : entries_.begin()->first; }
 
 }  // namespace uvreap

@@ -38,13 +38,15 @@ class agenda {
 
   void set(entry&, std::uint64_t at_ms) noexcept;
   [[nodiscard]] bool empty() const noexcept { return entries_.empty(); }
-  [[nodiscard]] std::uint64_t next_ms() const noexcept;  // alarm::never: it is empty
-  [[nodiscard]] bool is_due() const noexcept { return !empty() && next_ms() <= alarm::now_ms(); }
+  [[nodiscard]] bool is_due() const noexcept { return next_ms <= alarm::now_ms(); }
   // Of one that is not empty.
   [[nodiscard]] entry& first() const noexcept { return *entries_.begin()->second; }
 
+  std::uint64_t next_ms = alarm::never;  // when the first is due
+
  private:
   friend class entry;
+  void note_first() noexcept;
 
   entry::nodes entries_;
 };

@@ -30,7 +30,7 @@ child::~child() = default;
 
 bool child::is_deliverable() const noexcept {
   if (output != nullptr && !output->has_ended()) return false;
-  return unclaimed || !is_reserved();
+  return unclaimed || detached || tell;
 }
 
 void child::take_over(child& from) noexcept {
@@ -47,7 +47,7 @@ void child::take_over(child& from) noexcept {
 }
 
 child_exit child::exit() noexcept {
-  child_exit made{.pid = pid(),
+  child_exit made{.pid = id.pid,
                   .lost = lost,
                   .recovered = recovered,
                   .timed_out = timed_out,

@@ -53,15 +53,11 @@ struct child : hook<look_tag>, hook<ready_tag>, hook<round_tag>, hook<change_tag
   ~child();
 
   template <class Tag>
-  [[nodiscard]] bool is_in() const noexcept {
-    return hook<Tag>::is_linked();
-  }
-  template <class Tag>
   void leave() noexcept {
     hook<Tag>::unlink();
   }
 
-  [[nodiscard]] pid_t pid() const noexcept { return id.pid(); }
+  [[nodiscard]] pid_t pid() const noexcept { return id.pid; }
   [[nodiscard]] bool is_reserved() const noexcept { return !tell && !detached; }
   [[nodiscard]] bool wants_changes() const noexcept { return on_change != nullptr; }
   [[nodiscard]] bool is_deliverable() const noexcept;  // of a collected one
@@ -100,9 +96,7 @@ struct child : hook<look_tag>, hook<ready_tag>, hook<round_tag>, hook<change_tag
 
 // This child may have ended: it is to be looked at, and what said so first is noted.
 inline void name(child& one, notice who, look_queue& to) noexcept {
-  if (one.is_in<look_tag>()) return;
-  one.noticed_by = who;
-  to.push_back(one);
+  if (to.push_back(one)) one.noticed_by = who;
 }
 
 }  // namespace uvreap

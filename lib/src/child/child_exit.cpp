@@ -18,10 +18,6 @@ std::string signal_text(int signum) {
   return name == nullptr ? text : text + " (SIG" + name + ")";
 }
 
-std::chrono::microseconds duration(const timeval& time) noexcept {
-  return std::chrono::seconds{time.tv_sec} + std::chrono::microseconds{time.tv_usec};
-}
-
 }  // namespace
 
 // The macros answer no to all of these for -1, whose low seven bits are a stop's, and whose next eight are
@@ -34,6 +30,7 @@ bool wait_status::core_dumped() const noexcept { return signaled() && WCOREDUMP(
 bool wait_status::stopped() const noexcept { return WIFSTOPPED(raw_); }
 int wait_status::stop_signal() const noexcept { return stopped() ? WSTOPSIG(raw_) : 0; }
 bool wait_status::continued() const noexcept { return WIFCONTINUED(raw_); }
+bool wait_status::ended() const noexcept { return WIFEXITED(raw_) || WIFSIGNALED(raw_); }
 bool wait_status::success() const noexcept { return exited() && WEXITSTATUS(raw_) == 0; }
 
 std::string wait_status::text() const {
@@ -47,8 +44,9 @@ std::string wait_status::text() const {
 std::ostream& operator<<(std::ostream& out, const wait_status& status) { return out << status.text(); }
 
 resource_usage resource_usage::from(const ::rusage& usage) noexcept {
-  return {.user_time = duration(usage.ru_utime),
-          .system_time = duration(usage.ru_stime),
+  using std::chrono::microseconds, std::chrono::seconds;
+  return {.user_time = seconds{usage.ru_utime.tv_sec} + microseconds{usage.ru_utime.tv_usec},
+          .system_time = seconds{usage.ru_stime.tv_sec} + microseconds{usage.ru_stime.tv_usec},
           .max_rss_bytes = std::int64_t{usage.ru_maxrss} * 1024,  // KiB: getrusage(2)
           .minor_faults = usage.ru_minflt,
           .major_faults = usage.ru_majflt,

@@ -9,6 +9,7 @@ void children::make_room() noexcept try {
   if (size_ < buckets_.size()) return;
   std::vector<child*> old(buckets_.size() * 2);
   old.swap(buckets_);
+  mask_ = static_cast<pid_t>(buckets_.size() - 1);
   size_ = 0;
   for (child* one : old) {
     while (one != nullptr) {
@@ -21,7 +22,7 @@ void children::make_room() noexcept try {
 }
 
 child& children::add(std::unique_ptr<child> one) noexcept {
-  child** place = &buckets_[bucket_of(one->pid())];
+  child** place = &buckets_[static_cast<std::size_t>(one->id.pid & mask_)];
   while (*place != nullptr) place = &(*place)->next_of_bucket;
   one->next_of_bucket = nullptr;
   *place = one.release();
@@ -30,7 +31,7 @@ child& children::add(std::unique_ptr<child> one) noexcept {
 }
 
 std::unique_ptr<child> children::remove(child& one) noexcept {
-  child** place = &buckets_[bucket_of(one.pid())];
+  child** place = &buckets_[static_cast<std::size_t>(one.id.pid & mask_)];
   while (*place != &one) place = &(*place)->next_of_bucket;
   *place = one.next_of_bucket;
   --size_;
@@ -44,16 +45,17 @@ std::unique_ptr<child> children::remove_any() noexcept {
 }
 
 child* children::find(pid_t pid, std::uint64_t serial) const noexcept {
-  child* one = buckets_[bucket_of(pid)];
-  while (one != nullptr && (one->pid() != pid || (serial != 0 && one->serial != serial)))
+  child* one = buckets_[static_cast<std::size_t>(pid & mask_)];
+  while (one != nullptr && (one->id.pid != pid || (serial != 0 && one->serial != serial)))
     one = one->next_of_bucket;
   return one;
 }
 
 child* children::find_reserved(pid_t pid) const noexcept {
   child* youngest = nullptr;
-  for (child* one = buckets_[bucket_of(pid)]; one != nullptr; one = one->next_of_bucket) {
-    if (one->pid() == pid && !one->unclaimed && one->is_reserved()) youngest = one;
+  for (child* one = buckets_[static_cast<std::size_t>(pid & mask_)]; one != nullptr;
+       one = one->next_of_bucket) {
+    if (one->id.pid == pid && !one->unclaimed && one->is_reserved()) youngest = one;
   }
   return youngest;
 }

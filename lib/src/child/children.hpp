@@ -42,11 +42,8 @@ class children {
   }
 
  private:
-  [[nodiscard]] std::size_t bucket_of(pid_t pid) const noexcept {
-    return static_cast<std::size_t>(pid) & (buckets_.size() - 1);
-  }
-
-  std::vector<child*> buckets_;
+  std::vector<child*> buckets_;  // a power of two of them; pid & mask_ is a child's
+  pid_t mask_ = 63;
   std::size_t size_ = 0;
   std::size_t emptied_to_ = 0;  // where remove_any() goes on
 };

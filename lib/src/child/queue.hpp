@@ -16,10 +16,12 @@ class hook {
   hook& operator=(const hook&) = delete;
 
   [[nodiscard]] bool is_linked() const noexcept { return next_ != this; }
-  void unlink() noexcept {
+  bool unlink() noexcept {  // false: it was in no queue
+    if (next_ == this) return false;
     prev_->next_ = next_;
     next_->prev_ = prev_;
     prev_ = next_ = this;
+    return true;
   }
 
  private:
@@ -36,27 +38,31 @@ class queue {
   [[nodiscard]] bool empty() const noexcept { return ends_.next_ == &ends_; }
   [[nodiscard]] Item& front() const noexcept { return static_cast<Item&>(*ends_.next_); }
 
-  void push_back(Item& item) noexcept {
+  bool push_back(Item& item) noexcept {  // false: it is in one of this kind already, and stays there
     hook<Tag>& one = item;
-    one.unlink();
+    if (one.next_ != &one) return false;
     one.prev_ = ends_.prev_;
     one.next_ = &ends_;
     ends_.prev_->next_ = &one;
     ends_.prev_ = &one;
+    return true;
   }
 
-  Item& pop_front() noexcept {  // of a queue that is not empty
-    hook<Tag>& first = *ends_.next_;
-    first.unlink();
-    return static_cast<Item&>(first);
+  Item* pop_front() noexcept {  // null: it is empty
+    hook<Tag>* first = ends_.next_;
+    if (first == &ends_) return nullptr;
+    ends_.next_ = first->next_;
+    first->next_->prev_ = &ends_;
+    first->prev_ = first->next_ = first;
+    return static_cast<Item*>(first);
   }
 
-  void move_to_front_of(queue& other) noexcept {
-    if (empty()) return;
-    ends_.prev_->next_ = other.ends_.next_;
-    other.ends_.next_->prev_ = ends_.prev_;
-    ends_.next_->prev_ = &other.ends_;
-    other.ends_.next_ = ends_.next_;
+  void move_to_end_of(queue& other) noexcept {
+    if (ends_.next_ == &ends_) return;
+    ends_.next_->prev_ = other.ends_.prev_;
+    other.ends_.prev_->next_ = ends_.next_;
+    ends_.prev_->next_ = &other.ends_;
+    other.ends_.prev_ = ends_.prev_;
     ends_.prev_ = ends_.next_ = &ends_;
   }
 

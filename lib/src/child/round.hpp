@@ -14,20 +14,16 @@ template <class Tag>
 class round {
  public:
   void add(child& one) noexcept {
-    if (one.is_in<Tag>()) return;
-    all_.push_back(one);
-    ++size_;
+    if (all_.push_back(one)) ++size_;
   }
   void remove(child& one) noexcept {
-    if (!one.is_in<Tag>()) return;
-    one.leave<Tag>();
-    --size_;
+    if (static_cast<hook<Tag>&>(one).unlink()) --size_;
   }
   [[nodiscard]] std::size_t size() const noexcept { return size_; }
   [[nodiscard]] child& turn() noexcept {  // of one that is not empty
-    child& first = all_.pop_front();
-    all_.push_back(first);
-    return first;
+    child* first = all_.pop_front();
+    all_.push_back(*first);
+    return *first;
   }
 
   void ask(notice why) noexcept {

@@ -10,7 +10,7 @@ constexpr std::uint64_t until_next_try_ms = 100;
 }  // namespace
 
 child* deadlines::work() noexcept {
-  auto& due = static_cast<deadline&>(agenda_.first());
+  auto& due = static_cast<deadline&>(first());
   child& one = *due.whose;
   due.cancel();
   child_state state = one.id.look();
@@ -22,7 +22,7 @@ child* deadlines::work() noexcept {
   if (error == 0 || error == UV_EALREADY) {
     one.timed_out = true;
   } else {
-    agenda_.set(due, alarm::in(until_next_try_ms));
+    set(due, alarm::in(until_next_try_ms));
   }
   return nullptr;
 }

@@ -9,22 +9,19 @@
 
 namespace uvreap {
 
-class deadlines {
+class deadlines : public agenda {
  public:
   explicit deadlines(terminations& all) noexcept : terminations_(all) {}
 
   void watched(child& one) noexcept {  // its deadline counts from now
-    if (one.due != nullptr) agenda_.set(*one.due, alarm::in(one.due->after_ms));
+    if (one.due != nullptr) set(*one.due, alarm::in(one.due->after_ms));
   }
 
-  [[nodiscard]] std::uint64_t next_ms() const noexcept { return agenda_.next_ms(); }
-  [[nodiscard]] bool has_work() const noexcept { return agenda_.is_due(); }
   // On the first that is due. The child, if it may have been taken by other code; else null.
   [[nodiscard]] child* work() noexcept;
 
  private:
   terminations& terminations_;
-  agenda agenda_;
 };
 
 }  // namespace uvreap

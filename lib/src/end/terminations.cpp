@@ -23,7 +23,7 @@ constexpr std::uint64_t between_questions_ms = 20;
 
 int termination::begin() noexcept {
   if (!is_ours(leader_.look())) return UV_ESRCH;
-  is_group_ = sys::getpgid(leader_.pid()) == leader_.pid();
+  is_group_ = sys::getpgid(leader_.pid) == leader_.pid;
   by_number_ = is_group_ && leader_.pidfd() < 0;
   may_be_promoted_ = by_number_;
   int error = send(SIGTERM);
@@ -39,7 +39,7 @@ int termination::send(int signum) noexcept {
   if (!is_group_) return leader_.signal(signum);
   if (!by_number_) return sys::from_errno(sys::pidfd_signal_group(leader_.pidfd(), signum));
   if (!is_ours(leader_.look())) return UV_ESRCH;
-  return sys::from_errno(sys::kill(-leader_.pid(), signum));
+  return sys::from_errno(sys::kill(-leader_.pid, signum));
 }
 
 bool termination::has_nobody_left() noexcept {
@@ -51,8 +51,8 @@ bool termination::has_nobody_left() noexcept {
 // ---- all of them
 
 void terminations::close(bool in_copy) noexcept {
-  while (!agenda_.empty()) {
-    auto& one = static_cast<termination&>(agenda_.first());
+  while (!empty()) {
+    auto& one = static_cast<termination&>(first());
     if (!in_copy) {
       drop(one);
     } else {
@@ -89,12 +89,11 @@ void terminations::shorten(child& one, std::uint64_t grace_ms) noexcept {
 
 void terminations::wait_on(termination& one) noexcept {
   bool asks = one.leader_ended_ && (!one.by_number_ || one.may_be_promoted_);
-  agenda_.set(one,
-              asks ? std::min(one.kill_at_ms_, alarm::now_ms() + between_questions_ms) : one.kill_at_ms_);
+  set(one, asks ? std::min(one.kill_at_ms_, alarm::now_ms() + between_questions_ms) : one.kill_at_ms_);
 }
 
 void terminations::work() noexcept {
-  auto& one = static_cast<termination&>(agenda_.first());
+  auto& one = static_cast<termination&>(first());
   if (alarm::now_ms() >= one.kill_at_ms_) {
     (void)one.send(SIGKILL);
     return drop(one);
@@ -117,9 +116,9 @@ void terminations::reap_kept_zombie(termination& one) noexcept {
   int word = 0;
   ::rusage usage{};
   if (one.leader_.look() == child_state::ended) {
-    (void)sys::wait4(one.leader_.pid(), &word, WNOHANG | __WALL, &usage);  // delivered long ago
+    (void)sys::wait4(one.leader_.pid, &word, WNOHANG | __WALL, &usage);  // delivered long ago
   }
-  claims_.drop(one.leader_.pid(), one.claim_);
+  claims_.drop(one.leader_.pid, one.claim_);
 }
 
 void terminations::drop(termination& one) noexcept {

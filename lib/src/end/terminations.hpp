@@ -47,7 +47,7 @@ class termination : public entry {
   std::shared_ptr<termination> self_;  // while it is under way
 };
 
-class terminations {
+class terminations : public agenda {
  public:
   explicit terminations(claims& all) noexcept : claims_(all) {}
 
@@ -61,9 +61,6 @@ class terminations {
   void cancel(child&) noexcept;                           // it is the caller's now
   void collected(child&) noexcept;                        // its exit is known: the group's survivors are left
 
-  [[nodiscard]] bool is_any_under_way() const noexcept { return !agenda_.empty(); }
-  [[nodiscard]] std::uint64_t next_ms() const noexcept { return agenda_.next_ms(); }
-  [[nodiscard]] bool has_work() const noexcept { return agenda_.is_due(); }
   void work() noexcept;  // on the first that is due: a signal, or the question whether the group is empty
 
  private:
@@ -73,7 +70,6 @@ class terminations {
   void reap_kept_zombie(termination&) noexcept;
 
   claims& claims_;
-  agenda agenda_;
 };
 
 }  // namespace uvreap

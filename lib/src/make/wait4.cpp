@@ -4,7 +4,6 @@
 #include <uv.h>
 
 #include <cerrno>
-#include <climits>
 #include <optional>
 
 #include "os/syscalls.hpp"
@@ -24,7 +23,9 @@ wait_result wait4(scope children, int options) noexcept {
   int status = 0;
   ::rusage usage{};
   // Without WNOHANG it may block, and no handler ends that wait.
-  pid_t pid = sys::retried([&] { return sys::wait4(*target, &status, options, &usage); }, INT_MAX);
+  pid_t pid = 0;
+  do pid = sys::wait4(*target, &status, options, &usage);
+  while (pid == -1 && errno == EINTR);
   if (pid == 0) return {};
   if (pid < 0) return {.error = errno == ECHILD ? UV_ESRCH : uv_translate_sys_error(errno)};
   return {.pid = pid, .status = wait_status{status}, .usage = resource_usage::from(usage)};

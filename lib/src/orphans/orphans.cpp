@@ -108,7 +108,7 @@ pid_t orphans::zombie_among(idtype_t which, id_t id) const noexcept {
   siginfo_t info{};
   int options = WEXITED | WNOHANG | WNOWAIT | this_thread_only_;
   if (sys::waitid(which, id, &info, options) != 0) return -1;
-  return is_an_end(info) ? info.si_pid : 0;
+  return info.si_code <= last_end ? info.si_pid : 0;
 }
 
 void orphans::begin_round() {
@@ -176,10 +176,10 @@ int orphans::take_oldest() noexcept {
   if (oldest.is_of_uv_process) {  // libuv's for now; after another grace the next walk says
     oldest.is_of_uv_process = false;
     oldest.first_seen_ns = sys::monotonic_ns();
-    by_age_.push_back(oldest);
+    by_age_.push_back(*by_age_.pop_front());
     return 1;
   }
-  pid_t pid = oldest.id.pid();
+  pid_t pid = oldest.id.pid;
   if (!is_claimed(pid) && !is_excluded(pid)) take(oldest);
   sights_.erase(pid);
   return 1;
@@ -203,7 +203,7 @@ void orphans::walk() noexcept {
 
 void orphans::take(sight& one) noexcept {
   // Claimed meanwhile, so that no reaper of another thread is given a child that is being taken.
-  pid_t pid = one.id.pid();
+  pid_t pid = one.id.pid;
   auto claim = claims::word_of(mark_, one.id.born().tag());
   if (!claims_.claim(pid, claim)) return;
   int word = 0;

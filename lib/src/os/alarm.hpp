@@ -34,25 +34,27 @@ class alarm {
   }
 
   void set(std::uint64_t at_ms) noexcept {
-    if (at_ms == at_ms_ || !timer_) return;
+    if (at_ms == at_ms_) return;
+    uv_timer_t* timer = timer_.get_open();
+    if (timer == nullptr) return;
     at_ms_ = at_ms;
     if (at_ms == never) {
-      uv_timer_stop(timer_.get());
+      uv_timer_stop(timer);
       return;
     }
     // From the loop's own idea of now, which may be as old as its last poll.
-    std::uint64_t now = uv_now(timer_.get()->loop);
-    uv_timer_start(timer_.get(), call_owner<&alarm::on_timer, uv_timer_t>, at_ms > now ? at_ms - now : 1, 0);
+    std::uint64_t now = uv_now(timer->loop);
+    uv_timer_start(timer, call_owner<&alarm::on_timer, uv_timer_t>, at_ms > now ? at_ms - now : 1, 0);
   }
 
   // By the loop's clock: at the latest then, where in() is at the earliest.
   void set_within(std::uint64_t ms) noexcept {
-    if (timer_) set(uv_now(timer_.get()->loop) + ms);
+    if (uv_timer_t* timer = timer_.get_open()) set(uv_now(timer->loop) + ms);
   }
 
   void hold_the_loop(bool hold) noexcept {
-    if (!timer_) return;
-    auto* handle = reinterpret_cast<uv_handle_t*>(timer_.get());
+    auto* handle = reinterpret_cast<uv_handle_t*>(timer_.get_open());
+    if (handle == nullptr) return;
     hold ? uv_ref(handle) : uv_unref(handle);
   }
 

@@ -13,20 +13,16 @@ namespace {
 child_state ask(idtype_t by, id_t id, int changes = 0) noexcept {
   siginfo_t info{};
   int options = WEXITED | WNOHANG | WNOWAIT | __WALL | changes;
-  if (sys::retried([&] { return sys::waitid(by, id, &info, options); }) != 0) {
+  if (sys::retried(sys::waitid, by, id, &info, options) != 0) {
     return errno == ECHILD ? child_state::none : child_state::unknown;
   }
   if (info.si_pid == 0) return child_state::living;
-  if (is_an_end(info)) return child_state::ended;
+  if (info.si_code <= last_end) return child_state::ended;
   bool has_changed = changes != 0 && (info.si_code == CLD_STOPPED || info.si_code == CLD_CONTINUED);
   return has_changed ? child_state::changed : child_state::living;
 }
 
 }  // namespace
-
-bool is_an_end(const siginfo_t& info) noexcept {
-  return info.si_code == CLD_EXITED || info.si_code == CLD_KILLED || info.si_code == CLD_DUMPED;
-}
 
 child_state look_at(pid_t pid) noexcept { return ask(P_PID, static_cast<id_t>(pid)); }
 
@@ -48,9 +44,9 @@ std::uint32_t birth::tag() const noexcept {
 }
 
 int identity::open() noexcept {
-  pidfd_.reset(sys::pidfd_open(pid_));
+  pidfd_.reset(sys::pidfd_open(pid));
   int error = pidfd_ ? 0 : uv_translate_sys_error(errno);
-  birth_ = birth::of(pid_, pidfd_.get());
+  birth_ = birth::of(pid, pidfd_.get());
   return error;
 }
 
@@ -68,32 +64,41 @@ void identity::let_go(claims& all) noexcept {
 }
 
 int identity::reopen(descriptor& out) const noexcept {
-  descriptor fresh(sys::pidfd_open(pid_));
+  descriptor fresh(sys::pidfd_open(pid));
   if (!fresh) {
     // Before Linux 6.15 or so the number of a thread is EINVAL, later ENOENT: a stranger's, as ours was none.
     bool is_anothers = errno == ESRCH || errno == EINVAL || errno == ENOENT;
     return is_anothers ? UV_ESRCH : uv_translate_sys_error(errno);
   }
-  if (is_stranger(birth::of(pid_, fresh.get()))) return UV_ESRCH;
+  if (is_stranger(birth::of(pid, fresh.get()))) return UV_ESRCH;
   out = std::move(fresh);
   return 0;
 }
 
 child_state identity::look(bool changes_too) const noexcept {
   int changes = changes_too ? WSTOPPED | WCONTINUED : 0;
+  int pidfd = pidfd_.get();
+  if (pidfd < 0) return look_by_number(changes);
+  child_state state = ask(P_PIDFD, static_cast<id_t>(pidfd), changes);
+  return state != child_state::unknown ? state : look_by_number(changes);  // EINVAL: before Linux 5.4
+}
+
+child_state identity::look_by_number(int changes) const noexcept {
   descriptor fresh;
-  if (!pidfd_ && birth_.what == birth::kind::inode && reopen(fresh) == UV_ESRCH) return child_state::none;
-  if (int pidfd = pidfd_ ? pidfd_.get() : fresh.get(); pidfd >= 0) {
-    child_state state = ask(P_PIDFD, static_cast<id_t>(pidfd), changes);
-    if (state != child_state::unknown) return state;  // EINVAL: before Linux 5.4
+  if (!pidfd_ && birth_.what == birth::kind::inode) {
+    int error = reopen(fresh);
+    if (error == UV_ESRCH) return child_state::none;
+    if (error == 0) {
+      child_state state = ask(P_PIDFD, static_cast<id_t>(fresh.get()), changes);
+      if (state != child_state::unknown) return state;
+    }
   }
-  // By number. Where no descriptor is left the births cannot be compared: then it is taken so, rather than
-  // never.
-  child_state state = ask(P_PID, static_cast<id_t>(pid_), changes);
+  // Where no descriptor is left the births cannot be compared: then it is taken so, rather than never.
+  child_state state = ask(P_PID, static_cast<id_t>(pid), changes);
   if (state == child_state::none || fresh) return state;
   bool is_other = false;
   if (birth_.what == birth::kind::inode) is_other = reopen(fresh) == UV_ESRCH;
-  if (birth_.what == birth::kind::start_time) is_other = is_stranger(birth::of(pid_, -1));
+  if (birth_.what == birth::kind::start_time) is_other = is_stranger(birth::of(pid, -1));
   return is_other ? child_state::none : state;
 }
 
@@ -112,7 +117,7 @@ int identity::signal(int signum) const noexcept {
   // No pidfd (EMFILE, a seccomp filter): only another thread of ours that waits for it in between could free
   // the number.
   if (!is_ours(look())) return UV_ESRCH;
-  return sys::from_errno(sys::kill(pid_, signum));
+  return sys::from_errno(sys::kill(pid, signum));
 }
 
 int pid_of(int pidfd, pid_t& out) noexcept {

@@ -36,9 +36,10 @@ enum class child_state {
   return state != child_state::none && state != child_state::unknown;
 }
 
-// What waitid says of an end. WEXITED also says CLD_TRAPPED, of a child that this process traces and that has
-// stopped; a wait4 then would eat the stop that the debugger waits for.
-[[nodiscard]] bool is_an_end(const siginfo_t&) noexcept;
+// Up to this code waitid says an end. WEXITED also says CLD_TRAPPED, of a child that this process traces and
+// that has stopped; a wait4 then would eat the stop that the debugger waits for.
+inline constexpr int last_end = CLD_DUMPED;
+static_assert(CLD_EXITED < last_end && CLD_KILLED < last_end && last_end < CLD_TRAPPED);
 
 [[nodiscard]] child_state look_at(pid_t) noexcept;  // by number: one waitid with WNOWAIT, which takes nothing
 
@@ -61,15 +62,17 @@ struct birth {
 // A child by number, birth, and a pidfd while one is held.
 class identity {
  public:
+  pid_t pid = 0;  // of the whole identity, and never changed alone
+
   identity() noexcept = default;
-  explicit identity(pid_t pid) noexcept : pid_(pid) {}
+  explicit identity(pid_t number) noexcept : pid(number) {}
 
   // Notes the birth. The pidfd is open after it, for the arming, until keep() or let_go(). 0, or UV_E* of
   // pidfd_open: then there is none, and the birth is told by the start time.
   int open() noexcept;
 
   [[nodiscard]] identity without_pidfd() const noexcept {
-    identity same(pid_);
+    identity same(pid);
     same.birth_ = birth_;
     return same;
   }
@@ -85,7 +88,6 @@ class identity {
   [[nodiscard]] child_state look(bool changes_too = false) const noexcept;  // one to four system calls
   [[nodiscard]] int signal(int signum) const noexcept;                      // 0, UV_ESRCH: not ours; UV_E*
 
-  [[nodiscard]] pid_t pid() const noexcept { return pid_; }
   [[nodiscard]] int pidfd() const noexcept { return pidfd_.get(); }
   [[nodiscard]] bool is_held() const noexcept { return held_; }
   [[nodiscard]] const birth& born() const noexcept { return birth_; }
@@ -93,7 +95,9 @@ class identity {
  private:
   [[nodiscard]] bool is_stranger(const birth& now) const noexcept { return birth_.differs_from(now); }
 
-  pid_t pid_ = 0;
+  // Where there is no pidfd to ask, or it is not answered.
+  [[nodiscard]] child_state look_by_number(int changes) const noexcept;
+
   descriptor pidfd_;
   birth birth_;
   bool held_ = false;  // counted; a moved-from identity must have let go before

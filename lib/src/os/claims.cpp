@@ -90,12 +90,14 @@ bool claims::is_claimed_by(pid_t pid, word mine) noexcept {
 }
 
 bool claims::begin_collecting(pid_t pid, word mine) noexcept {
-  return of(pid).compare_exchange_strong(mine, mine | collecting, std::memory_order_acq_rel);
+  auto& its = pids_[static_cast<std::size_t>(pid)];
+  return its.compare_exchange_strong(mine, mine | collecting, std::memory_order_acq_rel);
 }
 
 void claims::end_collecting(pid_t pid, word mine, bool collected) noexcept {
+  auto& its = pids_[static_cast<std::size_t>(pid)];
   word there = mine | collecting;  // else a newborn has the number already
-  of(pid).compare_exchange_strong(there, collected ? 0 : mine, std::memory_order_acq_rel);
+  its.compare_exchange_strong(there, collected ? 0 : mine, std::memory_order_acq_rel);
 }
 
 std::size_t claims::most_held() noexcept {

@@ -26,8 +26,9 @@ class claims {
   static claims* of_this_process() noexcept;
 
   // Names this process among its ancestors: a reaper keeps it at start(), and is in a forked copy where it
-  // differs.
+  // differs. The place of it can be read for ever.
   std::uint64_t generation() noexcept;
+  [[nodiscard]] const std::atomic<std::uint64_t>& place_of_generation() const noexcept { return generation_; }
 
   // Who claims: never that of two reapers (it wraps after 2 147 483 647).
   [[nodiscard]] std::uint32_t new_mark() noexcept;

@@ -53,12 +53,6 @@ pid_t pid_from_fdinfo(int pidfd) noexcept {
   return static_cast<pid_t>(pid);
 }
 
-std::uint64_t read_clock(clockid_t clock) noexcept {
-  timespec now{};
-  ::clock_gettime(clock, &now);
-  return static_cast<std::uint64_t>(now.tv_sec) * 1'000'000'000u + static_cast<std::uint64_t>(now.tv_nsec);
-}
-
 }  // namespace
 
 pid_t wait4(pid_t pid, int* status, int options, ::rusage* usage) noexcept {
@@ -166,8 +160,16 @@ int thread_mask(int how, const sigset_t* set, sigset_t* old) noexcept {
 
 int sigpending(sigset_t* set) noexcept { return ::sigpending(set); }
 
-std::uint64_t monotonic_ns() noexcept { return read_clock(CLOCK_MONOTONIC); }
+std::uint64_t monotonic_ns() noexcept {
+  timespec now{};
+  ::clock_gettime(CLOCK_MONOTONIC, &now);
+  return static_cast<std::uint64_t>(now.tv_sec) * 1'000'000'000u + static_cast<std::uint64_t>(now.tv_nsec);
+}
 
-std::uint64_t thread_cpu_ns() noexcept { return read_clock(CLOCK_THREAD_CPUTIME_ID); }
+std::uint64_t thread_cpu_ns() noexcept {
+  timespec now{};
+  ::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+  return static_cast<std::uint64_t>(now.tv_sec) * 1'000'000'000u + static_cast<std::uint64_t>(now.tv_nsec);
+}
 
 }  // namespace uvreap::sys

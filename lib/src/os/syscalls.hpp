@@ -63,10 +63,10 @@ inline int from_errno(int result) noexcept { return result == 0 ? 0 : uv_transla
 
 // Calls again after EINTR. With WNOHANG the kernel does not say that; a tracer or a filter may, for ever, so
 // there is a bound.
-template <class Call>
-auto retried(Call call, int tries = 16) noexcept {
-  for (;; --tries) {
-    auto result = call();
+template <class Call, class... Args>
+auto retried(Call call, Args... args) noexcept {
+  for (int tries = 16;; --tries) {
+    auto result = call(args...);
     if (result != -1 || errno != EINTR || tries <= 1) return result;
   }
 }

@@ -13,6 +13,7 @@
 
 #include <uv.h>
 
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -36,11 +37,17 @@ struct handle_box {
   Handle handle{};  // first: libuv's pointer to it is the pointer to the box
   std::shared_ptr<close_barrier> barrier{};
   std::uint64_t generation = 0;
+  const std::atomic<std::uint64_t>* generation_now = nullptr;  // differs in a forked copy
 
+  void born_here() noexcept {
+    claims& here = *claims::of_this_process();
+    generation = here.generation();
+    generation_now = &here.place_of_generation();
+  }
   [[nodiscard]] bool is_abandoned() const noexcept { return barrier != nullptr && barrier->is_abandoned; }
   void leave_barrier() noexcept {
     auto left = std::move(barrier);
-    if (left == nullptr || left.use_count() != 1 || is_forked_copy(generation)) return;
+    if (left == nullptr || left.use_count() != 1 || generation_now->load() != generation) return;
     for (auto& call : left->done) call();
   }
 };
@@ -59,7 +66,8 @@ inline void stop(uv_pipe_t* handle) noexcept { uv_read_stop(reinterpret_cast<uv_
 template <class Owner, class Handle>
 [[nodiscard]] Owner* owner_of(Handle* handle) noexcept {
   auto* box = reinterpret_cast<handle_box<Handle>*>(handle);
-  return is_forked_copy(box->generation) ? nullptr : static_cast<Owner*>(handle->data);
+  bool is_in_copy = box->generation_now->load() != box->generation;
+  return is_in_copy ? nullptr : static_cast<Owner*>(handle->data);
 }
 
 template <class Owner>
@@ -68,8 +76,17 @@ Owner class_of(void (Owner::*)() noexcept);  // declared for its type alone
 // A libuv callback that calls a member function of the handle's owner.
 template <auto Member, class Handle, class... Unused>
 void call_owner(Handle* handle, Unused...) noexcept {
-  if (auto* owner = owner_of<decltype(class_of(Member))>(handle)) return (owner->*Member)();
-  stop(handle);
+  using owner = decltype(class_of(Member));
+  auto* box = reinterpret_cast<handle_box<Handle>*>(handle);
+  if (handle->data == nullptr || box->generation_now->load() != box->generation) return stop(handle);
+  (static_cast<owner*>(handle->data)->*Member)();
+}
+
+// A libuv callback that does nothing: what is wanted is that the handle runs.
+template <class Handle>
+void only_run(Handle* handle) noexcept {
+  auto* box = reinterpret_cast<handle_box<Handle>*>(handle);
+  if (box->generation_now->load() != box->generation) stop(handle);
 }
 
 template <class Handle>
@@ -92,7 +109,7 @@ class uv_handle {
       return error;
     }
     fresh->barrier = barrier;
-    fresh->generation = claims::of_this_process()->generation();
+    fresh->born_here();
     fresh->handle.data = owner;
     uv_unref(base(fresh));
     box_ = fresh;
@@ -113,8 +130,12 @@ class uv_handle {
   }
 
   [[nodiscard]] Handle* get() const noexcept { return box_ == nullptr ? nullptr : &box_->handle; }
-  // Open, and not closed by the program: it may be started.
-  explicit operator bool() const noexcept { return box_ != nullptr && uv_is_closing(base(box_)) == 0; }
+  // Null also where the program has closed it: that one must not be started.
+  [[nodiscard]] Handle* get_open() const noexcept {
+    auto* handle = reinterpret_cast<uv_handle_t*>(box_);
+    return handle == nullptr || uv_is_closing(handle) != 0 ? nullptr : &box_->handle;
+  }
+  explicit operator bool() const noexcept { return get_open() != nullptr; }
 
  private:
   using box = handle_box<Handle>;

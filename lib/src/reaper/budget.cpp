@@ -14,7 +14,8 @@ constexpr std::chrono::hours long_enough{24};  // and more than that does not fi
 }  // namespace
 
 budget::budget(int units, std::chrono::microseconds time) noexcept
-    : units_(units),
+    : is_spent(units <= 0),
+      units_(units),
       time_ns_(static_cast<std::uint64_t>(
           std::chrono::nanoseconds(std::min<std::chrono::microseconds>(time, long_enough)).count())),
       cpu_start_ns_(sys::thread_cpu_ns()),
@@ -28,13 +29,14 @@ void budget::spend(int units) noexcept {
   std::uint64_t now = sys::monotonic_ns();
   bool was_slow = now - last_step_ns_ >= slow_step_ns;
   last_step_ns_ = now;
+  if (units_ <= 0) is_spent = true;
   if (until_look_ > 0 && !was_slow) return;
   until_look_ = looks_apart;
-  is_time_up_ = sys::thread_cpu_ns() - cpu_start_ns_ >= time_ns_;
+  if (sys::thread_cpu_ns() - cpu_start_ns_ >= time_ns_) is_spent = true;
 }
 
 std::chrono::nanoseconds budget::longer_than(std::chrono::nanoseconds longest) const noexcept {
-  if (std::chrono::nanoseconds(sys::monotonic_ns() - start_ns_) <= longest) return longest;
+  if (std::chrono::nanoseconds(last_step_ns_ - start_ns_) <= longest) return longest;
   return std::max(longest, std::chrono::nanoseconds(sys::thread_cpu_ns() - cpu_start_ns_));
 }
 

@@ -15,8 +15,8 @@ class budget {
  public:
   budget(int units, std::chrono::microseconds time) noexcept;  // begins now
 
+  bool is_spent;
   void spend(int units) noexcept;
-  [[nodiscard]] bool is_spent() const noexcept { return units_ <= 0 || is_time_up_; }
 
   // The longer of this sweep and the longest so far. It reads the CPU clock only if the wall clock, which CPU
   // time cannot exceed, leaves the question open.
@@ -29,7 +29,6 @@ class budget {
   std::uint64_t start_ns_;
   std::uint64_t last_step_ns_;
   int until_look_;
-  bool is_time_up_ = false;
 };
 
 }  // namespace uvreap

@@ -81,7 +81,7 @@ int core::open(uv_loop_t& loop, const std::shared_ptr<close_barrier>& barrier) n
     orphans_.reset(new (std::nothrow) orphans(claims_, mark_, living_, collected_, ready_, options_, stats_));
     if (orphans_ == nullptr) return UV_ENOMEM;
     if (int error = orphans_->open(loop); error != 0) return error;
-    has_brought(source::any);  // zombies that were there before us
+    has_brought(from_orphans);  // zombies that were there before us
     settle();
   }
   bool listen = options_.sigchld == sigchld_use::always ||
@@ -92,7 +92,7 @@ int core::open(uv_loop_t& loop, const std::shared_ptr<close_barrier>& barrier) n
 int core::open_handles(uv_loop_t& loop) noexcept {
   auto init_check = [&](uv_check_t* handle) { return uv_check_init(&loop, handle); };
   auto init_idle = [&](uv_idle_t* handle) { return uv_idle_init(&loop, handle); };
-  auto is_posted = [this] { has_brought(source::posted); };
+  auto is_posted = [this] { has_brought(from_posted); };
   auto is_due = [this] { on_time(); };
   auto ticks = [this] { on_tick(); };
   auto is_signalled = [this] { on_sigchld(); };
@@ -143,21 +143,20 @@ void core::discard(std::unique_ptr<child> one) noexcept {
 // ---- wake
 
 void core::wake(notice who) noexcept {
+  if (who == notice::backend) return on_backend();
   if (who == notice::sigchld) ++stats_.wakeups_by_sigchld, unheard_ = false;
-  if (who == notice::backend) ++stats_.wakeups_by_backend;
   if (who == notice::poller) {
     ++stats_.wakeups_by_poller;
     if (found_now_ == 0) notices_then_ = other_notices();
   }
-  backend_.wake(who);
-  if (who == notice::backend) return look_for_work({source::named});
+  if (backend_.wake(who)) has_more_names_ = true, with_work_ |= from_names;
   changes_.ask(who);
   if (orphans_ != nullptr) orphans_->wake(who);
-  look_for_work({source::named, source::round, source::changes, source::any});
+  look_for_work(from_round | from_changes | from_orphans);
 }
 
 void core::on_time() noexcept {
-  look_for_work({source::any, source::due, source::ending});
+  look_for_work(from_orphans | from_deadlines | from_terminations);
   sweep_or_rest();
 }
 
@@ -169,8 +168,9 @@ void core::on_sigchld() noexcept {
 }
 
 void core::on_backend() noexcept {
-  thread_.bind();
-  wake(notice::backend);
+  ++stats_.wakeups_by_backend;
+  has_more_names_ = backend_.wake(notice::backend);
+  with_work_ |= from_names;
   sweep_next_turn();
 }
 
@@ -193,14 +193,17 @@ void core::output_ended(pid_t pid, std::uint64_t serial) noexcept {
 
 void core::hint(child& one, notice who) noexcept {
   name(one, who, hints_);
-  has_brought(source::hints);
+  has_brought(from_hints);
 }
 
 void core::sweep_next_turn() noexcept {
-  if (is_sweep_due_ || !check_ || !idle_) return;
+  if (is_sweep_due_) return;
+  uv_check_t* check = check_.get_open();
+  uv_idle_t* idle = idle_.get_open();
+  if (check == nullptr || idle == nullptr) return;
   is_sweep_due_ = true;
-  uv_check_start(check_.get(), call_owner<&core::on_check, uv_check_t>);
-  uv_idle_start(idle_.get(), call_owner<&core::on_idle, uv_idle_t>);
+  uv_check_start(check, call_owner<&core::on_check, uv_check_t>);
+  uv_idle_start(idle, only_run<uv_idle_t>);
 }
 
 void core::sweep_or_rest() noexcept { with_work_ != 0 ? sweep_next_turn() : set_alarm(); }
@@ -210,7 +213,7 @@ void core::on_check() noexcept {
   auto hold = shared_from_this();
   bool is_work_left = sweep();
   if (is_closed_) return;
-  poller_.looked(std::exchange(poller_found_, false));
+  if (std::exchange(poller_found_, false)) poller_.looked(true);
   if (is_work_left) return set_alarm();
   is_sweep_due_ = false;
   uv_check_stop(check_.get());
@@ -219,14 +222,14 @@ void core::on_check() noexcept {
 }
 
 void core::set_alarm() noexcept {
-  std::uint64_t next_ms = std::min(deadlines_.next_ms(), terminations_.next_ms());
+  std::uint64_t next_ms = std::min(deadlines_.next_ms, terminations_.next_ms);
   alarm_.set(orphans_ == nullptr ? next_ms : std::min(next_ms, orphans_->next_ms()));
 }
 
 void core::settle() noexcept {
   if (is_closed_) return;  // by the destructor of a capture, a moment ago
-  bool holds = holding_ != 0 || terminations_.is_any_under_way();
-  poller_.stand_by(holds || living_.size() != 0 || !ready_.empty() || orphans_ != nullptr, holds);
+  bool holds = holding_ != 0 || !terminations_.empty();
+  poller_.stand_by(holds || living_.size() != 0 || has_deliveries() || orphans_ != nullptr, holds);
   set_alarm();
   if (options_.sigchld != sigchld_use::when_needed) return;
   // A failure (no descriptor for libuv's signal pipe) leaves it to the poller, and to the next time.

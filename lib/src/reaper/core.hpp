@@ -5,7 +5,6 @@
 #pragma once
 
 #include <functional>
-#include <initializer_list>
 #include <memory>
 
 #include "backends/fallback.hpp"
@@ -58,11 +57,16 @@ class core : public std::enable_shared_from_this<core> {
 
  private:
   // Where work comes from, in the order in which it takes turns.
-  enum class source { hints, named, round, changes, any, due, ending, posted };
-  static constexpr unsigned sources = 8;
-  [[nodiscard]] static constexpr unsigned bit_of(source one) noexcept {
-    return 1u << static_cast<unsigned>(one);
-  }
+  enum source : unsigned {
+    from_hints = 1,
+    from_names = 2,
+    from_round = 4,
+    from_changes = 8,
+    from_orphans = 16,
+    from_deadlines = 32,
+    from_terminations = 64,
+    from_posted = 128,
+  };
 
   [[nodiscard]] int open_handles(uv_loop_t&) noexcept;
   [[nodiscard]] int poll_backend(int descriptor) noexcept;
@@ -70,7 +74,6 @@ class core : public std::enable_shared_from_this<core> {
   void on_backend() noexcept;
   void on_tick() noexcept;
   void on_check() noexcept;
-  void on_idle() noexcept {}
   void sweep_next_turn() noexcept;
   void sweep_or_rest() noexcept;
   void set_alarm() noexcept;
@@ -95,19 +98,19 @@ class core : public std::enable_shared_from_this<core> {
   void output_ended(pid_t, std::uint64_t serial) noexcept;
 
   // sweep.cpp
-  [[nodiscard]] bool has_work(source) const noexcept;
-  void look_for_work(std::initializer_list<source>) noexcept;
+  [[nodiscard]] bool has_work(unsigned source) const noexcept;
+  void look_for_work(unsigned sources) noexcept;
   void has_brought(source) noexcept;
-  [[nodiscard]] int work(source) noexcept;
+  [[nodiscard]] int work(unsigned source) noexcept;
   [[nodiscard]] int look_at_next(look_queue&) noexcept;
   [[nodiscard]] bool collect(int delivered) noexcept;  // true: work is left
-  void look(child&) noexcept;
   void collect(child&, int changes) noexcept;
   void collect_kept(child&) noexcept;
   void gone(child&) noexcept;
   void not_yet(child&) noexcept;
   void end(child&) noexcept;
   void take_posted() noexcept;
+  [[nodiscard]] bool has_deliveries() const noexcept { return !ready_.empty() || !delivering_.empty(); }
   [[nodiscard]] int deliver() noexcept;
   void deliver(child&) noexcept;
   void deliver_change(child&) noexcept;
@@ -131,16 +134,18 @@ class core : public std::enable_shared_from_this<core> {
   std::unique_ptr<orphans> orphans_;  // null but in any()
   round<change_tag> changes_;  // SIGCHLD says "stopped" and "ended" alike: those that asked are looked at
   look_queue hints_;
-  look_queue named_;
+  look_queue names_;
   look_queue in_round_;
   look_queue in_changes_;
+  bool has_more_names_ = false;
   ready_queue ready_;
+  ready_queue delivering_;  // ready in the sweep before
   children living_;
   children collected_;  // undelivered: ready, reserved, or with output that is still read
   std::size_t holding_ = 0;
 
-  unsigned with_work_ = 0;  // a bit for each source: it may have work; none that has is left out
-  unsigned turn_of_ = 0;    // whose turn it is among the sources, and what is left of it
+  unsigned with_work_ = 0;         // the sources that may have work; none that has is left out
+  unsigned turn_of_ = from_hints;  // whose turn it is among them, and what is left of it
   int quantum_ = 0;
   // By the poller, in the sweep before: missed if no other notice comes by the next.
   std::uint64_t found_now_ = 0;

@@ -26,9 +26,10 @@ void inbox::close(bool in_copy) noexcept {
 void inbox::drop() noexcept {
   {
     std::lock_guard held(lock_);
-    waiting_.move_to_front_of(arrived_);
+    waiting_.move_to_end_of(arrived_);
   }
-  while (has_work()) (void)take();  // destroyed after the lock is free: captures are foreign code
+  while (take() != nullptr) {  // destroyed after the lock is free: captures are foreign code
+  }
 }
 
 void inbox::post(std::unique_ptr<child> one) noexcept {
@@ -41,10 +42,7 @@ void inbox::post(std::unique_ptr<child> one) noexcept {
 void inbox::on_posted() noexcept {
   {
     std::lock_guard held(lock_);
-    look_queue later;
-    arrived_.move_to_front_of(later);
-    waiting_.move_to_front_of(arrived_);
-    later.move_to_front_of(arrived_);
+    waiting_.move_to_end_of(arrived_);
   }
   posted_();
 }

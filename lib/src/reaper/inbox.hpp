@@ -24,8 +24,8 @@ class inbox {
   void post(std::unique_ptr<child>) noexcept;  // any thread; dropped while closed
 
   [[nodiscard]] bool has_work() const noexcept { return !arrived_.empty(); }
-  [[nodiscard]] std::unique_ptr<child> take() noexcept {
-    return std::unique_ptr<child>(&arrived_.pop_front());
+  [[nodiscard]] std::unique_ptr<child> take() noexcept {  // null: there is none
+    return std::unique_ptr<child>(arrived_.pop_front());
   }
 
  private:

@@ -20,24 +20,24 @@ constexpr std::size_t names_at_once = 8;
 
 bool core::sweep() noexcept {
   ++stats_.sweeps;
-  settle_missed();
+  if (found_now_ != 0) settle_missed();
   int delivered = deliver();
   if (is_closed_) return false;
   bool is_work_left = with_work_ != 0 && collect(delivered);
-  return !is_closed_ && (is_work_left || !ready_.empty() || found_now_ != 0);
+  return !is_closed_ && (is_work_left || found_now_ != 0 || !ready_.empty() || !delivering_.empty());
 }
 
 // ---- deliver
 
 int core::deliver() noexcept {
-  if (ready_.empty()) return 0;
   // Only what is there now: what a callback adds waits for the next turn, or a chain of them would never end.
-  ready_queue batch;
-  ready_.move_to_front_of(batch);
-  int delivered = 0;
-  for (; !batch.empty() && delivered < options_.budget; ++delivered) deliver(batch.pop_front());
-  batch.move_to_front_of(ready_);
-  return delivered;
+  ready_.move_to_end_of(delivering_);
+  for (int delivered = 0; delivered < options_.budget; ++delivered) {
+    child* next = delivering_.pop_front();
+    if (next == nullptr) return delivered;
+    deliver(*next);
+  }
+  return options_.budget;
 }
 
 void core::deliver(child& one) noexcept {
@@ -75,69 +75,70 @@ void core::deliver_change(child& one) noexcept {
 
 // ---- collect
 
-bool core::has_work(source from) const noexcept {
+bool core::has_work(unsigned from) const noexcept {
   switch (from) {
-    case source::hints:
+    case from_hints:
       return !hints_.empty();
-    case source::named:
-      return !named_.empty() || backend_.has_named();
-    case source::round:
+    case from_names:
+      return has_more_names_ || !names_.empty();
+    case from_round:
       return !in_round_.empty() || backend_.has_round();
-    case source::changes:
+    case from_changes:
       return !in_changes_.empty() || changes_.is_under_way();
-    case source::any:
+    case from_orphans:
       return orphans_ != nullptr && orphans_->has_work();
-    case source::due:
-      return deadlines_.has_work();
-    case source::ending:
-      return terminations_.has_work();
-    case source::posted:
+    case from_deadlines:
+      return deadlines_.is_due();
+    case from_terminations:
+      return terminations_.is_due();
+    case from_posted:
       return inbox_->has_work();
+    default:
+      return false;
   }
-  return false;
 }
 
-void core::look_for_work(std::initializer_list<source> in) noexcept {
-  for (source each : in) {
-    if (has_work(each)) with_work_ |= bit_of(each);
+void core::look_for_work(unsigned sources) noexcept {
+  for (unsigned each = from_hints; each <= sources; each <<= 1) {
+    if ((sources & each) != 0 && has_work(each)) with_work_ |= each;
   }
 }
 
 void core::has_brought(source from) noexcept {
-  with_work_ |= bit_of(from);
+  with_work_ |= from;
   sweep_next_turn();
 }
 
 // One step, of a source that has work; what it cost, or 0: enough of this for now.
-int core::work(source from) noexcept {
+int core::work(unsigned from) noexcept {
   switch (from) {
-    case source::hints:
+    case from_hints:
       return look_at_next(hints_);
-    case source::named:
-      if (named_.empty()) {
-        backend_.take_named(named_, names_at_once);
-        look_for_work({source::round});  // peek may have seen another's zombie
-      }
-      return look_at_next(named_);
-    case source::round:
+    case from_names:
+      if (names_.empty()) has_more_names_ = backend_.take_named(names_, names_at_once);
+      if (look_at_next(names_) != 0) return 1;
+      look_for_work(from_round);  // peek may have seen another's zombie
+      return 0;
+    case from_round:
       if (in_round_.empty()) backend_.take_round(in_round_, names_at_once);
       return look_at_next(in_round_);
-    case source::changes:
+    case from_changes:
       if (in_changes_.empty()) changes_.take(in_changes_, names_at_once);
       return look_at_next(in_changes_);
-    case source::any:
+    case from_orphans:
       return orphans_->work();
-    case source::due:
+    case from_deadlines:
       if (child* stolen = deadlines_.work()) hint(*stolen, notice::poller);
       return 1;
-    case source::ending:
+    case from_terminations:
       terminations_.work();
       return 1;
-    case source::posted:
+    case from_posted:
       take_posted();
       return 1;
+    default:
+      return 0;
   }
-  return 0;
 }
 
 bool core::collect(int delivered) noexcept {
@@ -145,20 +146,20 @@ bool core::collect(int delivered) noexcept {
   unsigned paused = 0;
   // Whose turn it is, and what is left of it, stays over the sweeps.
   while ((with_work_ & ~paused) != 0 && !is_closed_) {
-    auto from = static_cast<source>(turn_of_);
-    if (quantum_ <= 0 || (with_work_ & ~paused & bit_of(from)) == 0) {
-      turn_of_ = (turn_of_ + 1) % sources;
+    unsigned from = turn_of_;
+    if (quantum_ <= 0 || (with_work_ & ~paused & from) == 0) {
+      turn_of_ = from == from_posted ? from_hints : from << 1;
       quantum_ = units_of_a_turn;
     } else if (!has_work(from)) {
-      with_work_ &= ~bit_of(from);
-    } else if (budget.is_spent()) {
+      with_work_ &= ~from;
+    } else if (budget.is_spent) {
       ++stats_.budget_spent_turns;
       break;
     } else if (int units = work(from); units != 0) {
       quantum_ -= units;
       budget.spend(units);
     } else if (has_work(from)) {
-      paused |= bit_of(from);
+      paused |= from;
     }
   }
   if (is_closed_) return false;  // by the destructor of a capture, a moment ago
@@ -167,26 +168,27 @@ bool core::collect(int delivered) noexcept {
 }
 
 int core::look_at_next(look_queue& from) noexcept {
-  if (from.empty()) return 0;
-  look(from.pop_front());
-  return 1;
-}
-
-void core::look(child& one) noexcept {
-  // Claimed anew by whoever forked or watches a younger child: so ours was taken by other code.
-  if (!is_claimed_here(one)) return gone(one);
-  bool wants_changes = one.wants_changes() && !one.change;
+  child* next = from.pop_front();
+  if (next == nullptr) return 0;
+  child& one = *next;
+  bool wants_changes = one.on_change != nullptr && one.change.raw() == -1;
   switch (one.id.look(wants_changes)) {
     case child_state::none:
-      return gone(one);
+      gone(one);
+      break;
     case child_state::ended:
-      return one.ending != nullptr && one.ending->keeps_zombie() ? collect_kept(one) : collect(one, 0);
+      one.ending != nullptr&& one.ending->keeps_zombie() ? collect_kept(one) : collect(one, 0);
+      break;
     case child_state::changed:
-      return collect(one, WUNTRACED | WCONTINUED);
+      collect(one, WUNTRACED | WCONTINUED);
+      break;
     case child_state::living:
     case child_state::unknown:
-      return not_yet(one);
+      // Claimed anew by whoever forked or watches a younger child: so ours was taken by other code.
+      is_claimed_here(one) ? not_yet(one) : gone(one);
+      break;
   }
+  return 1;
 }
 
 // By number, and __WALL: a child of clone() with another exit signal is invisible without it. Only now, after
@@ -194,32 +196,32 @@ void core::look(child& one) noexcept {
 // theft, a wrap of the pid space and the younger child's end all happen between the two calls.
 // (waitid(P_PIDFD) with usage would have no such window, and is 1.2 us cheaper.)
 void core::collect(child& one, int changes) noexcept {
-  pid_t pid = one.pid();
+  pid_t pid = one.id.pid;
   claims::word claim = one.claim;
   if (!claims_.begin_collecting(pid, claim)) return gone(one);
   int word = 0;
   ::rusage usage{};
-  pid_t result = sys::retried([&] { return sys::wait4(pid, &word, WNOHANG | __WALL | changes, &usage); });
+  pid_t result = sys::retried(sys::wait4, pid, &word, WNOHANG | __WALL | changes, &usage);
   int error = result < 0 ? errno : 0;  // errno says nothing after a success
-  wait_status status(word);
-  bool has_ended = result == pid && status.ended();
+  bool has_ended = result == pid && (WIFEXITED(word) || WIFSIGNALED(word));
   claims_.end_collecting(pid, claim, has_ended || error == ECHILD);
   if (error == ECHILD) return gone(one);
   if (has_ended) {
-    one.status = status;
+    one.status = wait_status(word);
     one.usage = resource_usage::from(usage);
     ++stats_.reaped;
     return end(one);
   }
   not_yet(one);
   if (error == EINTR) hint(one, one.noticed_by);
-  if (result != pid || changes == 0 || (!status.stopped() && !status.continued())) return;
-  one.change = status;
+  if (result != pid || changes == 0 || (!WIFSTOPPED(word) && !WIFCONTINUED(word))) return;
+  one.change = wait_status(word);
   ready_.push_back(one);
 }
 
 // Its zombie keeps the number of its group: looked at, and not taken.
 void core::collect_kept(child& one) noexcept {
+  if (!is_claimed_here(one)) return gone(one);
   siginfo_t info{};
   ::rusage usage{};
   int options = WEXITED | WNOHANG | WNOWAIT | __WALL;
@@ -252,11 +254,11 @@ void core::not_yet(child& one) noexcept {
 
 void core::end(child& one) noexcept {
   // From here on the number is free: a younger child may get it before this one is delivered.
-  backend_.disarm(one);
+  if (one.on != slot::none) backend_.disarm(one);
   changes_.remove(one);
-  one.leave<look_tag>();
+  one.hook<look_tag>::unlink();
   if (one.due != nullptr) one.due->cancel();
-  terminations_.collected(one);
+  if (one.ending != nullptr) terminations_.collected(one);
   one.id.let_go(claims_);
   if (one.noticed_by == notice::poller) {
     poller_found_ = true;

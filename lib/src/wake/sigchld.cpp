@@ -69,7 +69,7 @@ int sigchld::open(uv_loop_t& loop, std::function<void()> woken,
   }
   woken_ = std::move(woken);
   one->barrier = std::move(barrier);
-  one->generation = claims::of_this_process()->generation();
+  one->born_here();
   one->handle.data = this;
   uv_unref(one->base());
   kept_ = one;
