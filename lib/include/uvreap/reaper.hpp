@@ -92,6 +92,14 @@ struct UVREAP_API options {
   // any(): how long an unclaimed zombie is left to a rightful owner; delivered at the latest 100 ms after
   // that. 0: it is taken at once. Negative: UV_EINVAL.
   std::chrono::milliseconds unclaimed_grace{100};
+
+  // any(), on the main thread: no other code of this process has children there, as in most programs that are
+  // PID 1. Then wait4(-1, ..., WNOHANG) takes whatever has ended, at once: no grace, no uv_walk, no /proc,
+  // one system call for each orphan. On another thread it changes nothing. Without any(): UV_EINVAL. WARNING:
+  // what other code waits for on that thread (system(), uv_spawn(), another reaper) is taken from it, and a
+  // child that is made and not watched in the same turn is delivered as unclaimed. The stops of a process
+  // that this one traces with ptrace are lost.
+  bool sole_parent = false;
 };
 
 struct UVREAP_API watch_options {
@@ -142,7 +150,7 @@ class UVREAP_API reaper {
 
   // No callback, and the child is yours to wait for (in any(): excluded); captured streams are closed.
   // UV_EALREADY: its status is taken already, and the callback still comes. UV_ESRCH: not watched here.
-  // UV_EINVAL: pid <= 0.
+  // UV_EINVAL: pid <= 0, or options::sole_parent.
   [[nodiscard]] int release(pid_t);
 
   // No callback, still reaped; captured streams are read on and dropped. If it is collected already, its
@@ -150,7 +158,8 @@ class UVREAP_API reaper {
   [[nodiscard]] int detach(pid_t);
 
   // any(): this child is other code's to wait for. Ends when wait says that it is gone, or by watch().
-  // UV_ESRCH: no child of ours. UV_EEXIST: watched here. UV_EINVAL: pid <= 0, or not any().
+  // UV_ESRCH: no child of ours. UV_EEXIST: watched here. UV_EINVAL: pid <= 0, not any(), or
+  // options::sole_parent.
   [[nodiscard]] int exclude(pid_t);
 
   // Proven ours before the signal goes, so no recycled pid is hit: UV_ESRCH if it is collected, or taken by

@@ -76,6 +76,7 @@ int terminations::begin(child& one, std::uint64_t grace_ms) noexcept try {
   }
   fresh->self_ = fresh;
   one.ending = std::move(fresh);
+  if (one.ending->keeps_zombie()) ++keeping_;
   wait_on(*one.ending);
   return 0;
 } catch (const std::bad_alloc&) {
@@ -109,6 +110,7 @@ void terminations::promote(termination& one) noexcept {
   one.may_be_promoted_ = false;
   if (sys::pidfd_signal_group(one.leader_.pidfd(), 0) != 0 && errno == EINVAL) return;  // before Linux 6.9
   reap_kept_zombie(one);
+  if (one.keeps_zombie()) --keeping_;
   one.by_number_ = false;
 }
 
@@ -126,6 +128,7 @@ void terminations::drop(termination& one) noexcept {
   one.cancel();
   if (one.by_number_ && one.is_group_ && one.leader_ended_) reap_kept_zombie(one);
   one.leader_.let_go(claims_);
+  if (one.keeps_zombie()) --keeping_;
   one.is_over_ = true;
 }
 

@@ -61,6 +61,8 @@ class terminations : public agenda {
   void cancel(child&) noexcept;                           // it is the caller's now
   void collected(child&) noexcept;                        // its exit is known: the group's survivors are left
 
+  // Of those that keep their leader's zombie, or will: it may be reaped by nothing else.
+  [[nodiscard]] bool is_any_zombie_kept() const noexcept { return keeping_ != 0; }
   void work() noexcept;  // on the first that is due: a signal, or the question whether the group is empty
 
  private:
@@ -70,6 +72,7 @@ class terminations : public agenda {
   void reap_kept_zombie(termination&) noexcept;
 
   claims& claims_;
+  std::size_t keeping_ = 0;  // of those under way
 };
 
 }  // namespace uvreap

@@ -213,16 +213,25 @@ void orphans::take(sight& one) noexcept {
                   wait_status(word).ended();
   claims_.end_collecting(pid, claim, is_taken);
   if (!is_taken) return claims_.drop(pid, claim);
+  round_wanted_ = true;  // a zombie may have come while the list was read
+  reaped(pid, wait_status(word), usage, one.noticed_by);
+}
+
+void orphans::none_has_ended() noexcept {
+  round_wanted_ = false;
+  sights_.clear();
+}
+
+void orphans::reaped(pid_t pid, wait_status status, const ::rusage& usage, notice noticed_by) noexcept {
   ++stats_.reaped;
   ++stats_.unclaimed;
-  round_wanted_ = true;  // a zombie may have come while the list was read
   if (!options_.on_unclaimed) return;
   std::unique_ptr<child> record = std::move(store_.back());
   store_.pop_back();
   record->id = identity(pid);
-  record->status = wait_status(word);
+  record->status = status;
   record->usage = resource_usage::from(usage);
-  record->noticed_by = one.noticed_by;
+  record->noticed_by = noticed_by;
   record->unclaimed = true;
   ready_.push_back(collected_.add(std::move(record)));
 }

@@ -15,6 +15,10 @@
 // The uv_process_t of the loop are found by uv_walk, which cannot be interrupted and visits every handle. It
 // is done at the end of a round, and only when a zombie's grace is over that was not there at the walk
 // before.
+//
+// options.sole_parent answers the question: whatever ended may be taken. Then the core takes it by
+// wait4(-1), and nothing is listed, remembered or asked; but for the time in which a termination keeps a
+// zombie, since wait4(-1) would take that, too.
 #pragma once
 
 #include <uv.h>
@@ -43,6 +47,16 @@ class orphans {
   [[nodiscard]] bool has_work() const noexcept;
   [[nodiscard]] int work() noexcept;  // one step; what it cost, in units of the sweep
   [[nodiscard]] std::uint64_t next_ms() const noexcept;
+
+  // options.sole_parent, where the caller waits for any child in place of work().
+  [[nodiscard]] bool may_have_ended() const noexcept {
+    return (round_wanted_ || !sights_.empty()) && may_take();
+  }
+  void none_has_ended() noexcept;
+  [[nodiscard]] notice noticed_by() const noexcept { return noticed_by_; }
+
+  // A child without a watch was reaped.
+  void reaped(pid_t, wait_status, const ::rusage&, notice) noexcept;
   void recycle(std::unique_ptr<child>) noexcept;  // a record of this store, delivered
 
   [[nodiscard]] int exclude(pid_t) noexcept;  // UV_ESRCH, UV_ENOMEM

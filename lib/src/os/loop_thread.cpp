@@ -11,6 +11,7 @@ void loop_thread::bind() noexcept {
   if (number_ != 0 && pthread_equal(thread_, pthread_self()) != 0) return;
   thread_ = pthread_self();
   number_ = static_cast<pid_t>(::syscall(SYS_gettid));
+  is_main_ = number_ == ::getpid();
 }
 
 bool loop_thread::is_here() noexcept {

@@ -137,7 +137,9 @@ void core::close(bool abandon) noexcept {
 }
 
 void core::discard(std::unique_ptr<child> one) noexcept {
-  if (one->unclaimed && !is_closed_) orphans_->recycle(std::move(one));
+  if (!one->unclaimed || is_closed_) return;
+  orphans_->recycle(std::move(one));
+  look_for_work({source::any});  // which may have waited for a record
 }
 
 // ---- wake
@@ -394,7 +396,7 @@ int core::spawn(pid_t* out, const command& what, std::unique_ptr<child>& wanted)
 // ---- the other calls
 
 int core::release(pid_t pid) noexcept {
-  if (pid <= 0) return UV_EINVAL;
+  if (pid <= 0 || options_.sole_parent) return UV_EINVAL;
   child* there = living_.find(pid);
   if (there == nullptr) return collected_.find(pid) != nullptr ? UV_EALREADY : UV_ESRCH;
   // First, as it can fail: the child is not to be taken as unclaimed. If it is gone, so be it.
@@ -432,7 +434,7 @@ int core::detach(pid_t pid, std::uint64_t serial) noexcept {
 }
 
 int core::exclude(pid_t pid) noexcept {
-  if (pid <= 0 || orphans_ == nullptr) return UV_EINVAL;
+  if (pid <= 0 || orphans_ == nullptr || options_.sole_parent) return UV_EINVAL;
   return living_.find(pid) != nullptr ? UV_EEXIST : orphans_->exclude(pid);
 }
 

@@ -104,8 +104,11 @@ class core : public std::enable_shared_from_this<core> {
   [[nodiscard]] int work(unsigned source) noexcept;
   [[nodiscard]] int look_at_next(look_queue&) noexcept;
   [[nodiscard]] bool collect(int delivered) noexcept;  // true: work is left
+  [[nodiscard]] bool takes_any() const noexcept;
+  [[nodiscard]] int take_any() noexcept;
   void collect(child&, int changes) noexcept;
   void collect_kept(child&) noexcept;
+  void reaped(child&, wait_status, const ::rusage&) noexcept;
   void gone(child&) noexcept;
   void not_yet(child&) noexcept;
   void end(child&) noexcept;

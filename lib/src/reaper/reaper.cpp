@@ -12,6 +12,7 @@ namespace {
 
 int check(const options& options) noexcept {
   if (options.children != scope::watched() && options.children != scope::any()) return UV_EINVAL;
+  if (options.sole_parent && options.children != scope::any()) return UV_EINVAL;
   if (options.budget < 1 || options.budget_time.count() < 1) return UV_EINVAL;
   if (options.poll_every.count() < 0 || options.unclaimed_grace.count() < 0) return UV_EINVAL;
   return options.sigchld == sigchld_use::never && sigchld::is_ignored() ? UV_EINVAL : 0;

@@ -86,7 +86,7 @@ bool core::has_work(unsigned from) const noexcept {
     case from_changes:
       return !in_changes_.empty() || changes_.is_under_way();
     case from_orphans:
-      return orphans_ != nullptr && orphans_->has_work();
+      return orphans_ != nullptr && (takes_any() ? orphans_->may_have_ended() : orphans_->has_work());
     case from_deadlines:
       return deadlines_.is_due();
     case from_terminations:
@@ -126,7 +126,7 @@ int core::work(unsigned from) noexcept {
       if (in_changes_.empty()) changes_.take(in_changes_, names_at_once);
       return look_at_next(in_changes_);
     case from_orphans:
-      return orphans_->work();
+      return takes_any() ? take_any() : orphans_->work();
     case from_deadlines:
       if (child* stolen = deadlines_.work()) hint(*stolen, notice::poller);
       return 1;
@@ -167,6 +167,33 @@ bool core::collect(int delivered) noexcept {
   return with_work_ != 0;
 }
 
+// Off the main thread orphans are not among the loop's own children. A zombie that a termination keeps would
+// be taken with the others.
+bool core::takes_any() const noexcept {
+  return options_.sole_parent && thread_.is_main() && !terminations_.is_any_zombie_kept();
+}
+
+// options.sole_parent: nobody else waits, so the child that a record knows by this number is the one that
+// ended, and births need not be compared.
+int core::take_any() noexcept {
+  int word = 0;
+  ::rusage usage{};
+  pid_t pid = sys::retried(sys::wait4, -1, &word, WNOHANG | __WNOTHREAD, &usage);
+  if (pid < 0 && errno == EINTR) return 1;
+  if (pid <= 0) return orphans_->none_has_ended(), 1;
+  wait_status status(word);
+  if (!status.ended()) return 1;  // a stop of a process that this one traces
+  notice noticed_by = orphans_->noticed_by();
+  if (child* one = living_.find(pid)) {
+    if (!one->hook<look_tag>::is_linked()) one->noticed_by = noticed_by;
+    claims_.drop(pid, one->claim);
+    reaped(*one, status, usage);
+  } else {
+    orphans_->reaped(pid, status, usage, noticed_by);
+  }
+  return 1;
+}
+
 int core::look_at_next(look_queue& from) noexcept {
   child* next = from.pop_front();
   if (next == nullptr) return 0;
@@ -177,7 +204,11 @@ int core::look_at_next(look_queue& from) noexcept {
       gone(one);
       break;
     case child_state::ended:
-      one.ending != nullptr&& one.ending->keeps_zombie() ? collect_kept(one) : collect(one, 0);
+      if (one.ending != nullptr && one.ending->keeps_zombie()) {
+        collect_kept(one);
+      } else {
+        collect(one, 0);
+      }
       break;
     case child_state::changed:
       collect(one, WUNTRACED | WCONTINUED);
@@ -206,12 +237,7 @@ void core::collect(child& one, int changes) noexcept {
   bool has_ended = result == pid && (WIFEXITED(word) || WIFSIGNALED(word));
   claims_.end_collecting(pid, claim, has_ended || error == ECHILD);
   if (error == ECHILD) return gone(one);
-  if (has_ended) {
-    one.status = wait_status(word);
-    one.usage = resource_usage::from(usage);
-    ++stats_.reaped;
-    return end(one);
-  }
+  if (has_ended) return reaped(one, wait_status(word), usage);
   not_yet(one);
   if (error == EINTR) hint(one, one.noticed_by);
   if (result != pid || changes == 0 || (!WIFSTOPPED(word) && !WIFCONTINUED(word))) return;
@@ -229,7 +255,11 @@ void core::collect_kept(child& one) noexcept {
     return not_yet(one);
   int word = info.si_code == CLD_EXITED ? (info.si_status & 0xff) << 8 : info.si_status;
   if (info.si_code == CLD_DUMPED) word |= WCOREFLAG;
-  one.status = wait_status(word);
+  reaped(one, wait_status(word), usage);
+}
+
+void core::reaped(child& one, wait_status status, const ::rusage& usage) noexcept {
+  one.status = status;
   one.usage = resource_usage::from(usage);
   ++stats_.reaped;
   end(one);
