@@ -44,8 +44,8 @@ class pace {
     if (found == nullptr || uv_is_active(reinterpret_cast<uv_handle_t*>(found)) == 0) return -1;
     return static_cast<int>(uv_timer_get_due_in(found));
   }
-  int tick(bool found) {  // a tick, and the look after it
-    poller.ticked();
+  int tick(bool found, bool others_notice_all = false) {  // a tick, and the look after it
+    poller.ticked(others_notice_all);
     poller.looked(found);
     return rest();
   }
@@ -127,10 +127,47 @@ TEST_CASE("the rest is never below ten milliseconds, unless it is asked to be") 
   }
 }
 
+TEST_CASE("at rest it doubles up to 64 times, while the others notice all") {
+  pace it(1000);
+  it.poller.stand_by(true, true);
+  for (int rest : {2000, 4000, 8000, 16'000, 32'000, 64'000, 64'000}) CHECK(it.tick(false, true) == rest);
+  SUBCASE("no longer") {
+    CHECK(it.tick(false, false) == 1000);
+    CHECK(it.tick(false, false) == 1000);
+    CHECK(it.tick(false, true) == 2000);
+  }
+  SUBCASE("until something stirs") {
+    it.poller.stir();
+    CHECK(it.rest() == 1000);
+    CHECK(it.tick(false, true) == 1000);  // it stirred since the last
+    CHECK(it.tick(false, true) == 2000);
+  }
+  SUBCASE("until it finds what nothing else told") {
+    CHECK(it.tick(true, true) == 500);
+    CHECK(it.tick(false, true) == 500);
+    CHECK(it.tick(false, true) == 1000);
+    CHECK(it.tick(false, true) == 2000);
+  }
+  SUBCASE("and stands by no more") {
+    it.poller.stand_by(false, false);
+    it.poller.stir();
+    CHECK(it.rest() == -1);
+    it.poller.stand_by(true, true);
+    CHECK(it.rest() == 1000);
+  }
+}
+
+TEST_CASE("the longest rest that can be written down is not made longer") {
+  uvreap::poller poller(milliseconds::max());
+  poller.ticked(true);
+  poller.ticked(true);
+  poller.stir();
+}
+
 TEST_CASE("one look that goes on over many turns and finds in each halves the rest once") {
   pace it(1600);
   it.poller.stand_by(true, true);
-  it.poller.ticked();
+  it.poller.ticked(false);
   for (int i = 0; i < 5; ++i) it.poller.looked(true);
   CHECK(it.rest() == 800);
 }
@@ -243,6 +280,25 @@ TEST_CASE("health: ignored before blocked, blocked before unheard") {
   CHECK(it.signals.health(true) == sigchld_health::ignored);
   it.kernel.action = action_of(SIG_IGN);
   CHECK(sigchld::is_ignored());
+}
+
+TEST_CASE("SIGCHLD is heard by libuv's handler alone, where the thread does not block it") {
+  listening it;
+  CHECK(it.signals.is_heard());
+  sigaddset(&it.kernel.mask, SIGCHLD);
+  CHECK_FALSE(it.signals.is_heard());
+  sigdelset(&it.kernel.mask, SIGCHLD);
+  for (auto action : {action_of(SIG_IGN), action_of(SIG_DFL), action_of(another_handler),
+                      action_of(some_handler, SA_NOCLDWAIT)}) {
+    it.kernel.action = action;
+    CHECK_FALSE(it.signals.is_heard());
+  }
+  it.kernel.action = action_of(some_handler, SA_RESTART);
+  it.kernel.plan({.where = test::fake_call::sigaction, .error = EFAULT});
+  CHECK_FALSE(it.signals.is_heard());
+  CHECK(it.signals.is_heard());
+  it.signals.close();
+  CHECK_FALSE(it.signals.is_heard());
 }
 
 TEST_CASE("a handle that does not listen is not unheard") {

@@ -195,7 +195,7 @@ TEST_CASE("under the /proc of another pid namespace, whose numbers are others, o
   }
 }
 
-TEST_CASE("a resting any() turns the loop once or twice for each rest of the poller") {
+TEST_CASE("a resting any() turns the loop at most once or twice for each rest of the poller") {
   if (test::pumped()) {
     MESSAGE("SKIP: a pumped loop never rests");
     return;
@@ -213,7 +213,8 @@ TEST_CASE("a resting any() turns the loop once or twice for each rest of the pol
     auto counter =
         test::on_prepare(stage.loop, [&] { slept += uv_backend_timeout(&stage.loop) != 0 ? 1 : 0; });
     stage.run_for(milliseconds(1000));
-    CHECK(slept >= 5);
+    if (test::poller_alone()) CHECK(slept >= 5);  // else the rest grows: resting_test.cpp
+    CHECK(slept >= 1);
     CHECK(slept <= 12);  // ten, and the end of the second
     counter.reset();
     CHECK(::waitpid(left, nullptr, 0) == left);

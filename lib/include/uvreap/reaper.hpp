@@ -81,7 +81,10 @@ struct UVREAP_API options {
 
   // The longest the idle poller rests while something is watched. It goes through all children that no
   // backend names, at one to four system calls each; it bounds how long a lost notice or a stolen exit stays
-  // unknown. Shortens itself down to a sixteenth (and not below 10 ms) while it finds something. 0: no
+  // unknown. Shortens itself down to a sixteenth (and not below 10 ms) while it finds something. At rest it
+  // doubles with each tick, up to 64 times this, and a lost notice is bounded by that: while no child is
+  // watched or collected, a backend names every watched child, and SIGCHLD comes through, neither blocked in
+  // the loop's thread nor ignored nor another handler's; all of which it looks at when it ticks. 0: no
   // poller, and then a lost notice is lost for ever, and a child whose zombie a tracer holds waits for the
   // next SIGCHLD. Negative: UV_EINVAL.
   std::chrono::milliseconds poll_every{1000};

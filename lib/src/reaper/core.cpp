@@ -179,7 +179,7 @@ void core::on_backend() noexcept {
 void core::on_tick() noexcept {
   thread_.bind();
   sigchld_.repair();
-  poller_.ticked();
+  poller_.ticked(backend_.unnamed() == 0 && !unheard_ && sigchld_.is_heard());
   backend_.try_again([this](int descriptor) { return poll_backend(descriptor); });
   wake(notice::poller);
   sweep_or_rest();
@@ -216,6 +216,7 @@ void core::on_check() noexcept {
   bool is_work_left = sweep();
   if (is_closed_) return;
   if (std::exchange(poller_found_, false)) poller_.looked(true);
+  if (std::exchange(has_collected_, false)) poller_.stir();
   if (is_work_left) return set_alarm();
   is_sweep_due_ = false;
   uv_check_stop(check_.get());
@@ -269,6 +270,7 @@ child& core::bind(std::unique_ptr<child> made, int pidfd_error) noexcept {
   deadlines_.watched(one);
   if (orphans_ != nullptr) orphans_->claimed(one.pid());
   if (one.wants_changes()) changes_.add(one);
+  poller_.stir();
   backend_.arm(one, pidfd_error);
   return one;
 }

@@ -154,6 +154,7 @@ class core : public std::enable_shared_from_this<core> {
   std::uint64_t found_now_ = 0;
   std::uint64_t notices_then_ = 0;  // when the poller woke
   bool poller_found_ = false;
+  bool has_collected_ = false;  // in this sweep
   bool unheard_ = false;
 
   sigchld sigchld_;

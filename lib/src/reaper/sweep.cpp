@@ -279,10 +279,13 @@ void core::gone(child& one) noexcept {
 
 void core::not_yet(child& one) noexcept {
   // A backend names a child once: from here on the poller has to look for it. A tracer holds the zombie.
-  if (one.noticed_by == notice::backend || one.on == slot::none) backend_.suspect(one);
+  if (one.noticed_by != notice::backend && one.on != slot::none) return;
+  backend_.suspect(one);
+  poller_.stir();
 }
 
 void core::end(child& one) noexcept {
+  has_collected_ = true;
   // From here on the number is free: a younger child may get it before this one is delivered.
   if (one.on != slot::none) backend_.disarm(one);
   changes_.remove(one);

@@ -7,8 +7,20 @@ namespace uvreap {
 
 using std::chrono::milliseconds;
 
+namespace {
+
+constexpr int times_longer_at_rest = 64;
+
+milliseconds rest_of_the_idle(milliseconds longest) noexcept {
+  bool would_overflow = longest > milliseconds::max() / times_longer_at_rest;
+  return would_overflow ? longest : longest * times_longer_at_rest;
+}
+
+}  // namespace
+
 poller::poller(milliseconds longest_rest) noexcept
     : longest_(longest_rest),
+      longest_at_rest_(rest_of_the_idle(longest_rest)),
       shortest_(std::min(longest_, std::max(longest_ / 16, milliseconds(10)))),
       rest_(longest_) {}
 
@@ -31,16 +43,26 @@ void poller::stand_by(bool something_to_do, bool hold_the_loop) noexcept {
   alarm_.hold_the_loop(hold_the_loop);
 }
 
-void poller::ticked() noexcept {
-  if (!found_since_tick_) rest_ = std::min(rest_ * 2, longest_);
+void poller::ticked(bool others_notice_all) noexcept {
+  bool is_at_rest = others_notice_all && !stirred_since_tick_;
+  milliseconds longest = is_at_rest ? longest_at_rest_ : longest_;
+  if (!found_since_tick_) rest_ = rest_ < longest - rest_ ? rest_ * 2 : longest;
   found_since_tick_ = false;
+  stirred_since_tick_ = false;
   rest();
+}
+
+void poller::stir() noexcept {
+  stirred_since_tick_ = true;
+  if (rest_ <= longest_) return;
+  rest_ = longest_;
+  if (stands_by_) rest();
 }
 
 void poller::looked(bool found) noexcept {
   if (!found || found_since_tick_) return;
   found_since_tick_ = true;
-  rest_ = std::max(rest_ / 2, shortest_);
+  rest_ = std::max(std::min(rest_, longest_) / 2, shortest_);
   if (stands_by_) rest();
 }
 

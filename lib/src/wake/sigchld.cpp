@@ -149,6 +149,16 @@ bool sigchld::is_ignored() noexcept {
   return sys::sigaction(SIGCHLD, nullptr, &now) == 0 && leaves_no_status(now);
 }
 
+bool sigchld::is_heard() const noexcept {
+  struct ::sigaction now {};
+  if (!listening_ || sys::sigaction(SIGCHLD, nullptr, &now) != 0) return false;
+  if (!is_a_function(now) || !same_handler(now, ours_) || leaves_no_status(now)) return false;
+  sigset_t mask;
+  sigemptyset(&mask);
+  sys::thread_mask(SIG_BLOCK, nullptr, &mask);
+  return sigismember(&mask, SIGCHLD) == 0;
+}
+
 sigchld_health sigchld::health(bool unheard) const noexcept {
   if (is_ignored()) return sigchld_health::ignored;
   sigset_t mask;

@@ -40,6 +40,8 @@ class sigchld {
   void repair() const noexcept;
 
   [[nodiscard]] static bool is_ignored() noexcept;  // SIG_IGN or SA_NOCLDWAIT: children leave no status
+  // It reaches libuv's handler: neither blocked in this thread nor ignored, and no other code has its own.
+  [[nodiscard]] bool is_heard() const noexcept;
   [[nodiscard]] sigchld_health health(bool unheard) const noexcept;
 
  private:
