@@ -180,7 +180,7 @@ TEST_CASE("stats that cannot be written are an error of ours, but the child's fa
   CHECK(never.output().empty());
   CHECK(never.errors() == "uvreap init: cannot open /no/such/directory/x: no such file or directory\n");
 
-  supervised full(plainly({"--stats=/dev/full"}, {"sh", "-c", "echo ran"}));
+  supervised full(plainly({"-s", "--stats=/dev/full"}, {"sh", "-c", "echo ran"}));
   CHECK(full.end() == 255);
   CHECK(full.output() == "ran\n");
   CHECK(full.errors() == "uvreap init: cannot write the stats: no space left on device\n");
@@ -253,7 +253,7 @@ TEST_CASE("Ctrl-C on a terminal comes to the child once") {
   CHECK(run.output().find("n=2") == std::string::npos);
 }
 
-TEST_CASE("bad arguments are told on stderr, with 255, and nothing is begun") {
+TEST_CASE("bad arguments are told on stderr, with a usage line and 2, and nothing is begun") {
   test::clean_floor floor;
   const std::vector<words> bad = {
       {"--bogus"},
@@ -281,21 +281,34 @@ TEST_CASE("bad arguments are told on stderr, with 255, and nothing is begun") {
       {"--grace", "inf"},
       {"--grace", "5s"},
       {"--grace", ""},
+      {"--grace", "1e9"},
       {"--backend", "best"},
+      {"--stats="},
+      {"-r", "SIGNOTHING:3"},
+      {"-r", "TERM:RTMAX+1"},
+      {"-r", "RTMIN+99:3"},
+      {"-e", "256"},
+      {"-e", "-1"},
+      {"-e", "x"},
+      {"-e", ""},
+      {"-p", "0"},
+      {"-p", "SIGNOTHING"},
+      {"-P"},
   };
   for (const words& arguments : bad) {
     CAPTURE(arguments.front());
     CAPTURE(arguments.back());
     supervised run(bare(arguments + words{"--", "sh", "-c", "echo begun"}));
-    CHECK(run.end() == 255);
+    CHECK(run.end() == 2);
     CHECK(run.output().empty());
     CHECK(run.errors().find("uvreap init: ") == 0);
+    CHECK(run.errors().find("\nUsage: uvreap init [OPTIONS]") != std::string::npos);
   }
   for (const words& nothing : {words{}, words{"--"}, words{"-g"}, words{"-r"}}) {
-    CHECK(supervised(bare(nothing)).end() == 255);
+    CHECK(supervised(bare(nothing)).end() == 2);
   }
   supervised unknown(bare({"--bogus", "true"}));
-  CHECK(unknown.end() == 255);
+  CHECK(unknown.end() == 2);
   CHECK(unknown.errors().find("--bogus") != std::string::npos);
 }
 
@@ -305,6 +318,98 @@ TEST_CASE("the command's own options are the command's") {
   CHECK(run.end() == 0);
   CHECK(run.output() == "-w --help -- -r\n");
   CHECK(supervised(bare({"--", "-no-such-command"})).end() == 127);
+}
+
+TEST_CASE("-e: these exit codes are told as 0, those of signals too, and no other") {
+  test::clean_floor floor;
+  words options = {"-s", "-e", "3", "-e", "143"};
+  CHECK(supervised(plainly(options, {"sh", "-c", "exit 3"})).end() == 0);
+  CHECK(supervised(plainly(options, {"sh", "-c", "kill $$"})).end() == 0);
+  CHECK(supervised(plainly(options, {"sh", "-c", "exit 4"})).end() == 4);
+  CHECK(supervised(plainly(options, {"no-such-command"})).end() == 127);
+}
+
+TEST_CASE("signals have names: with SIG or without, in any case, and counted from both ends") {
+  if (no_pid_1()) return;
+  test::clean_floor floor;
+  for (const words& pair : {words{"SIGTERM:SIGQUIT", "15", "3"}, words{"term:Quit", "15", "3"},
+                            words{"HUP:RTMIN+1", "1", "35"}, words{"RTMAX-1:USR1", "63", "10"}}) {
+    CAPTURE(pair.front());
+    CHECK(supervised(as_pid_1({"-r", pair[0]}, probe({"as", pair[1], pair[2], "20000"}))).end() == 0);
+  }
+}
+
+TEST_CASE("-P: no command, orphans are reaped, and SIGTERM or SIGINT is the end, with 0") {
+  test::clean_floor floor;
+  for (int signum : {SIGTERM, SIGINT}) {
+    supervised run(bare({"-s", "-v", "-P", "--stats"}));
+    REQUIRE(run.says("until SIGTERM"));
+    run.send(SIGHUP);
+    run.send(signum);
+    CHECK(run.end() == 0);
+    CHECK(run.errors().find("\"exit_status\":0,\"child\":null") != std::string::npos);
+  }
+}
+
+TEST_CASE("-p: when its parent ends, it gets the signal and hands it on") {
+  test::clean_floor floor;
+  std::string command = "trap 'echo told; exit 0' USR1; echo up; while :; do sleep 0.05; done";
+  words init = bare({"-s", "-p", "USR1", "--", "sh", "-c", command});
+  // The shell before the pipe is its parent, and is killed when the command is up.
+  supervised run(words{"sh", "-c", "\"$@\" | { read up; kill -KILL $$; cat; }", "sh"} + init);
+  CHECK(run.end() == 1000 + SIGKILL);
+  CHECK(run.says("told"));
+}
+
+TEST_CASE("a warning where orphans go elsewhere, and none where it was not to be heard") {
+  test::clean_floor floor;
+  supervised plain(plainly({}, {"true"}));
+  CHECK(plain.end() == 0);
+  CHECK(count(plain.errors(), "neither process 1 nor a subreaper") == 1);
+  CHECK(count(plain.errors(), "\n") == 1);
+}
+
+TEST_CASE("it keeps neither the directory nor the pipes of its command") {
+  test::clean_floor floor;
+  supervised run(plainly({"-s"}, {"sh", "-c", "pwd -P; readlink /proc/$PPID/cwd; exec sleep 600"}));
+  REQUIRE(run.says("/\n"));
+  char here[4096];
+  REQUIRE(::getcwd(here, sizeof here) != nullptr);
+  run.send(SIGTERM);
+  CHECK(run.end() == 128 + SIGTERM);
+  CHECK(run.output() == std::string(here) + "\n/\n");
+
+  // cat sees the end of the pipe when the command closes it, while the command and init live on.
+  words pipeline = {"sh", "-c", "\"$@\" | { cat; echo end; }", "sh"};
+  supervised piped(pipeline + plainly({"-s"}, {"sh", "-c", "exec >/dev/null; exec sleep 600"}));
+  CHECK(piped.says("end"));
+}
+
+TEST_CASE("a stderr that was full is told how much was lost, non-blocking or not") {
+  test::clean_floor floor;
+  for (std::string how : {"blocking", "nonblocking"}) {
+    CAPTURE(how);
+    supervised run(probe({"late_reader", how}) + plainly({"-s", "-w"}, probe({"orphans", "40"})));
+    CHECK(run.end() == 0);
+    CHECK(run.output().find("lines lost: nobody read them\n") != std::string::npos);
+  }
+}
+
+TEST_CASE("8 descriptors are enough, and fewer are told before anything begins") {
+  test::clean_floor floor;
+  auto with = [](const std::string& descriptors, const words& options) {
+    return words{"sh", "-c", "ulimit -n " + descriptors + "; exec \"$@\"", "sh"} +
+           words{test::uvreap_init().program[0], "init"} + options + words{"sh", "-c", "ulimit -n"};
+  };
+  supervised enough(with("8", {"-s"}));
+  CHECK(enough.end() == 0);
+  CHECK(enough.output() == "8\n");
+  supervised warned(with("8", {}));
+  CHECK(warned.end() == 0);
+  supervised few(with("7", {"-s"}));
+  CHECK(few.end() == 255);
+  CHECK(few.output().empty());
+  CHECK(few.errors() == "uvreap init: cannot have enough descriptors: too many open files\n");
 }
 
 TEST_CASE("help is no error") {

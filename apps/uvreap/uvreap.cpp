@@ -2,7 +2,7 @@
 #include <cstdio>
 #include <string_view>
 
-#include "init.hpp"
+#include "../init/init.hpp"
 #include "run.hpp"
 
 namespace {
@@ -11,15 +11,22 @@ constexpr const char* usage =
     "usage: uvreap run [OPTIONS] -- CMD ARG...      one command, and what it cost\n"
     "       uvreap run [OPTIONS] [-j N] FILE        many at once\n"
     "       uvreap init [OPTIONS] [--] CMD ARG...   PID 1 of a container\n"
-    "       uvreap VERB --help                      all the options of a verb\n";
+    "       uvreap VERB --help                      all the options of a verb\n"
+    "       uvreap --version\n";
+
+constexpr int bad_usage = 2;
+
+int print(const char* text) { return std::fputs(text, stdout) < 0 || std::fflush(stdout) != 0 ? 255 : 0; }
 
 }  // namespace
 
 int main(int argc, char** argv) {
+  if (argc > 0 && pid1::is_name_of_init(argv[0])) return init(argc, argv);
   std::string_view verb = argc > 1 ? argv[1] : "";
   if (verb == "run") return run(argc - 1, argv + 1);
   if (verb == "init") return init(argc - 1, argv + 1);
-  if (verb == "--help" || verb == "-h") return std::fputs(usage, stdout) < 0 ? 255 : 0;
+  if (verb == "--help" || verb == "-h") return print(usage);
+  if (verb == "--version" || verb == "-V") return print("uvreap " UVREAP_VERSION "\n");
   std::fputs(usage, stderr);
-  return 255;
+  return bad_usage;
 }

@@ -1,5 +1,6 @@
 // What the tests of uvreap init and its like run under them: a child that asks its parent for something, and
 // exits with 0 if it got it. Parents of it set the stage: a signal that is pending already, a shell.
+#include <fcntl.h>
 #include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -286,6 +287,38 @@ int echo(char**) {
   return 0;
 }
 
+// late_reader blocking|nonblocking CMD...: its stderr is a pipe that is full already, and read when its
+// stdout has ended. Prints what came behind that.
+int late_reader(char** words) {
+  int out[2];
+  int err[2];
+  if (::pipe(out) != 0 || ::pipe(err) != 0) return bad_use;
+  ::fcntl(err[1], F_SETFL, O_NONBLOCK);
+  while (::write(err[1], ".", 1) == 1) {
+  }
+  if (words[0] == std::string("blocking")) ::fcntl(err[1], F_SETFL, 0);
+  pid_t command = ::fork();
+  if (command == 0) {
+    ::dup2(out[1], STDOUT_FILENO);
+    ::dup2(err[1], STDERR_FILENO);
+    for (int one : {out[0], out[1], err[0], err[1]}) ::close(one);
+    ::_exit(become(words + 1));
+  }
+  ::close(out[1]);
+  ::close(err[1]);
+  char part[4096];
+  while (::read(out[0], part, sizeof part) > 0) {
+  }
+  std::string all;
+  for (ssize_t length = 0; (length = ::read(err[0], part, sizeof part)) > 0;) {
+    all.append(part, static_cast<std::size_t>(length));
+  }
+  std::cout << all.substr(all.find_first_not_of('.') % (all.size() + 1)) << std::flush;
+  int word = 0;
+  ::waitpid(command, &word, 0);
+  return WIFEXITED(word) ? WEXITSTATUS(word) : 128 + WTERMSIG(word);
+}
+
 struct verb {
   const char* name;
   int (*run)(char** words);
@@ -308,6 +341,7 @@ constexpr verb verbs[] = {
     {"script", script},
     {"foreground", foreground},
     {"echo", echo},
+    {"late_reader", late_reader},
 };
 
 }  // namespace

@@ -1,6 +1,7 @@
-#include "init_signals.hpp"
+#include "signals.hpp"
 
 #include <sys/signalfd.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <array>
@@ -18,6 +19,13 @@ sigset_t held_back() {
   return all;
 }
 
+sigset_t set_of(int signum) {
+  sigset_t one;
+  ::sigemptyset(&one);
+  ::sigaddset(&one, signum);
+  return one;
+}
+
 bool is_ignored(int signum) {
   struct sigaction action {};
   ::sigaction(signum, nullptr, &action);
@@ -26,17 +34,27 @@ bool is_ignored(int signum) {
 
 }  // namespace
 
-inherited_signals::inherited_signals()
-    : ignores_sigpipe_(is_ignored(SIGPIPE)), ignores_sigchld_(is_ignored(SIGCHLD)) {
-  sigset_t blocked = held_back();
-  ::sigprocmask(SIG_SETMASK, &blocked, &mask_);
+inherited_signals::inherited_signals() : ignores_sigchld_(is_ignored(SIGCHLD)) {
+  sigset_t all;
+  ::sigfillset(&all);
+  ::sigprocmask(SIG_SETMASK, &all, &mask_);
+  if (ignores_sigchld_) ::signal(SIGCHLD, SIG_DFL);  // else the child would leave no status
 }
 
 void inherited_signals::give_back() const {
-  // What uvreap::fork sets to the default even if it was ignored. We change no other disposition.
-  if (ignores_sigpipe_) ::signal(SIGPIPE, SIG_IGN);
-  if (ignores_sigchld_) ::signal(SIGCHLD, SIG_IGN);
+  if (ignores_sigchld_) ::signal(SIGCHLD, SIG_IGN);  // we change no other
   ::sigprocmask(SIG_SETMASK, &mask_, nullptr);
+}
+
+void inherited_signals::unblock_sigchld() {
+  sigset_t one = set_of(SIGCHLD);
+  ::sigprocmask(SIG_UNBLOCK, &one, nullptr);
+}
+
+void inherited_signals::forget(int signum) {
+  sigset_t one = set_of(signum);
+  constexpr timespec at_once{};
+  (void)::sigtimedwait(&one, nullptr, &at_once);
 }
 
 signal_feed::signal_feed(uv_loop_t& loop, std::function<void(int signum)> tell)
@@ -54,11 +72,6 @@ int signal_feed::start() {
   handle_.data = this;
   auto readable = [](uv_poll_t* handle, int, int) { static_cast<signal_feed*>(handle->data)->read(); };
   return uv_poll_start(&handle_, UV_READABLE, readable);
-}
-
-void signal_feed::close() {
-  if (handle_.data != nullptr) uv_close(reinterpret_cast<uv_handle_t*>(&handle_), nullptr);
-  handle_.data = nullptr;
 }
 
 // One read a turn: whoever sends without pause does not keep us from reaping.

@@ -1,5 +1,7 @@
-#include "init_leftovers.hpp"
+#include "leftovers.hpp"
 
+#include <dirent.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <sys/syscall.h>
 #include <sys/types.h>
@@ -7,32 +9,47 @@
 
 #include <cerrno>
 #include <cstdio>
-#include <filesystem>
-#include <fstream>
+#include <cstdlib>
 #include <string>
-#include <system_error>
 #include <vector>
 
 namespace pid1 {
 namespace {
 
-namespace fs = std::filesystem;
-
 std::string proc(pid_t pid) { return "/proc/" + std::to_string(pid); }
 
+// Empty, too, if there is no such file.
+std::string contents(const std::string& path) {
+  std::string text;
+  int file = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (file < 0) return text;
+  char part[4096];
+  ssize_t length = 0;
+  while ((length = ::read(file, part, sizeof part)) > 0) text.append(part, static_cast<std::size_t>(length));
+  ::close(file);
+  return text;
+}
+
 void add_children(pid_t parent, std::vector<pid_t>& found) {
-  std::error_code gone;
-  for (fs::directory_iterator thread(proc(parent) + "/task", gone), end; !gone && thread != end;
-       thread.increment(gone)) {
-    std::ifstream children(thread->path() / "children");
-    for (pid_t child = 0; children >> child;) found.push_back(child);
+  std::string threads = proc(parent) + "/task";
+  DIR* directory = ::opendir(threads.c_str());
+  if (directory == nullptr) return;
+  while (const dirent* thread = ::readdir(directory)) {
+    if (thread->d_name[0] == '.') continue;
+    std::string children = contents(threads + '/' + thread->d_name + "/children");
+    for (char* next = children.data(); *next != '\0';) {
+      char* end = nullptr;
+      long child = std::strtol(next, &end, 10);
+      if (end == next) break;
+      found.push_back(static_cast<pid_t>(child));
+      next = *end == ' ' ? end + 1 : end;
+    }
   }
+  ::closedir(directory);
 }
 
 pid_t parent_of(pid_t pid) {
-  std::ifstream stat(proc(pid) + "/stat");
-  std::string text;
-  std::getline(stat, text);
+  std::string text = contents(proc(pid) + "/stat");
   auto name_end = text.rfind(')');  // the name may hold anything, ')' too
   if (name_end == std::string::npos) return -1;
   char state = 0;

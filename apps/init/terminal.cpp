@@ -1,10 +1,12 @@
-#include "init_terminal.hpp"
+#include "terminal.hpp"
 
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/ioctl.h>
 #include <time.h>
 #include <unistd.h>
+
+#include "signals.hpp"
 
 namespace pid1 {
 
@@ -22,7 +24,7 @@ terminal::~terminal() {
   if (descriptor_ >= 0) ::close(descriptor_);
 }
 
-void terminal::enter_child() const {
+void terminal::enter_group() const {
   if (is_free_) {
     ::setsid();
     ::ioctl(STDIN_FILENO, TIOCSCTTY, 0);  // refused if another session has it: then there is none
@@ -32,6 +34,22 @@ void terminal::enter_child() const {
   bool is_in_foreground = descriptor_ >= 0 && ::tcgetpgrp(descriptor_) == ::getpgrp();
   ::setpgid(0, 0);
   if (is_in_foreground) ::tcsetpgrp(descriptor_, ::getpid());
+}
+
+void terminal::leave() {
+  bool leads_session = ::getsid(0) == ::getpid();
+  if (::ioctl(STDIN_FILENO, TIOCNOTTY) == 0 && leads_session) {
+    // The kernel sends both to a foreground that loses its terminal; we are in it.
+    inherited_signals::forget(SIGHUP);
+    inherited_signals::forget(SIGCONT);
+  }
+  if (descriptor_ >= 0) ::close(descriptor_);
+  descriptor_ = -1;
+}
+
+void terminal::enter_session() const {
+  ::setsid();
+  ::ioctl(STDIN_FILENO, TIOCSCTTY, 0);
 }
 
 void terminal::give_to(pid_t group) const {

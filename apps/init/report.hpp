@@ -1,4 +1,4 @@
-// What uvreap init --stats prints when all is over.
+// What --stats writes when all is over.
 #pragma once
 
 #include <chrono>
@@ -10,7 +10,7 @@
 namespace pid1 {
 
 struct report {
-  uvreap::child_exit child{};
+  uvreap::child_exit child{};        // pid 0: there was none
   std::chrono::nanoseconds wall{0};  // of the child
   std::uint64_t orphans = 0;
   std::uint64_t orphans_killed = 0;  // those among them that a signal ended

@@ -14,7 +14,12 @@ class terminal {
 
   // In the forked child: a process group of its own, in the foreground if we are there; where standard input
   // is a terminal that no session has, a session of its own with that one.
-  void enter_child() const;
+  void enter_group() const;
+
+  // What dumb-init does instead: we let go of our terminal, and the child leads a session and takes it if no
+  // other session has it. So keys come to us, and the child is stopped by what we hand on.
+  void leave();
+  void enter_session() const;
 
   void give_to(pid_t group) const;         // if it is ours to give
   void take_back_from(pid_t group) const;  // if that group has it

@@ -18,9 +18,13 @@ class inherited_signals {
   // In the forked child: mask and dispositions as we found them.
   void give_back() const;
 
+  static void unblock_sigchld();  // the reaper has a handler for it now
+
+  // Of those that wait to be read: this one is forgotten. For what a call of our own had the kernel send.
+  static void forget(int signum);
+
  private:
   sigset_t mask_{};
-  bool ignores_sigpipe_;
   bool ignores_sigchld_;
 };
 
@@ -34,7 +38,6 @@ class signal_feed {
   signal_feed& operator=(const signal_feed&) = delete;
 
   [[nodiscard]] int start();  // UV_E*
-  void close();
 
  private:
   void read();
