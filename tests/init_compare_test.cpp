@@ -7,6 +7,7 @@
 #include <string>
 
 #include "support/contender.hpp"
+#include "support/places.hpp"
 
 namespace {
 
@@ -53,8 +54,109 @@ TEST_CASE("the exit status is the child's, and 128 more than the signal that kil
   if (no_pid_1()) return;
   compare("exits as its child exited, or with 128 + the signal that killed it", all,
           [](const contender& one) {
-            return end_as_pid_1(one, {"sh", "-c", "exit 42"}) == 42 && end_as_pid_1(one, {"true"}) == 0 &&
-                   end_as_pid_1(one, {"sh", "-c", "kill -KILL $$"}) == 128 + SIGKILL;
+            for (int code : {0, 1, 2, 42, 126, 127, 128, 254, 255}) {
+              if (end_as_pid_1(one, {"sh", "-c", "exit " + std::to_string(code)}) != code) return false;
+            }
+            for (int signum : {SIGHUP, SIGINT, SIGQUIT, SIGILL, SIGABRT, SIGKILL, SIGSEGV, SIGTERM}) {
+              words end = {"sh", "-c", "ulimit -c 0; kill -" + std::to_string(signum) + " $$"};
+              if (end_as_pid_1(one, end) != 128 + signum) return false;
+            }
+            return true;
+          });
+  compare("exits with 0 for an exit code that is named, if asked", {"uvreap init", "tini"},
+          [](const contender& one) {
+            if (!one.told_as_0) return false;
+            words options = {*one.told_as_0, "3", *one.told_as_0, "143"};
+            auto end = [&](const std::string& script) {
+              return end_of(one, one.as_pid_1(options, {"sh", "-c", script}));
+            };
+            return end("exit 3") == 0 && end("kill $$") == 0 && end("exit 4") == 4;
+          });
+}
+
+TEST_CASE("all of them say who they are, and refuse what they do not know") {
+  compare("says its version, and refuses an option that it does not know", all, [](const contender& one) {
+    supervised version(words{one.program[0]} +
+                       (one.name == "uvreap init" ? words{"init", "--version"} : words{"--version"}));
+    return version.end() == 0 && end_of(one, one.plainly({"-Z"}, {"true"})) != 0 &&
+           end_of(one, one.program) != 0;
+  });
+}
+
+TEST_CASE("it may end with its parent, and may have no command") {
+  compare("gets a signal when its parent ends, if asked", {"uvreap init", "tini"}, [](const contender& one) {
+    if (!one.parent_death_signal) return false;
+    std::string script = "trap 'echo told; exit 0' USR1; echo up; while :; do sleep 0.05; done";
+    words init = one.plainly({*one.parent_death_signal, "SIGUSR1"}, {"sh", "-c", script});
+    supervised run(words{"sh", "-c", "\"$@\" | { read up; kill -KILL $$; cat; }", "sh"} + init);
+    (void)run.end();
+    return run.says("told", one.patience);
+  });
+  compare("runs no command and only reaps, if asked", {"uvreap init", "catatonit"}, [](const contender& one) {
+    if (!one.pause) return false;
+    words init = one.program + *one.pause;
+    // Until it is there, the kernel drops what is sent to process 1.
+    words run = {"unshare",
+                 "-pf",
+                 "--mount-proc",
+                 "--kill-child",
+                 "sh",
+                 "-c",
+                 "(while kill -INT 1; do sleep 0.05; done) & exec \"$@\"",
+                 "sh"};
+    return end_of(one, run + init) == 0;
+  });
+}
+
+TEST_CASE("it warns where it cannot do its work") {
+  compare("warns if it is neither PID 1 nor a subreaper", {"uvreap init", "tini"}, [](const contender& one) {
+    supervised run(one.plainly({}, {"true"}));
+    return run.end() == 0 && run.errors().find("zombie reaping won't work") != std::string::npos;
+  });
+}
+
+TEST_CASE("it holds nothing of its command's") {
+  compare("holds neither the directory nor the pipes of its child", {"uvreap init"},
+          [](const contender& one) {
+            words pipeline = {"sh", "-c", "\"$@\" | { cat; echo end; }", "sh"};
+            supervised piped(pipeline + one.plainly({}, {"sh", "-c", "exec >/dev/null; exec sleep 600"}));
+            supervised where(one.plainly({}, {"sh", "-c", "readlink /proc/$PPID/cwd"}));
+            return where.end() == 0 && where.output() == "/\n" && piped.says("end", one.patience);
+          });
+}
+
+TEST_CASE("it starts where there is little") {
+  if (no_pid_1() || test::no_places()) return;
+  auto runs = [](const contender& one, const words& command) {
+    supervised run(command);
+    return run.end(one.patience + 1s) == 42 && run.errors().empty();
+  };
+  words exits_with_42 = {"sh", "-c", "exit 42"};
+  compare("starts as PID 1 with neither /proc nor /dev, read-only, as an ordinary user", all,
+          [&](const contender& one) {
+            std::string bare = "umount -l /proc; mount -t tmpfs none /dev; mount -o remount,ro,bind /";
+            return runs(one, test::as_pid_1_in(bare, test::as_ordinary_user(one.plainly({}, exits_with_42))));
+          });
+  compare("starts where seccomp refuses io_uring and clone3, as in Docker", all, [&](const contender& one) {
+    return runs(one, test::as_pid_1_in("", test::as_docker_has_it(one.plainly({}, exits_with_42))));
+  });
+  compare("starts with 8 descriptors, and with a pid limit of 2", all, [&](const contender& one) {
+    // Its own backend, since a backend that is asked for by name needs descriptors of its own.
+    words init = one.name == "uvreap init" ? words{one.program[0], "init", "--"} : one.program + words{"--"};
+    test::pid_limit two(2);
+    return runs(one, test::as_pid_1_in("ulimit -n 8", init + exits_with_42)) &&
+           runs(one, two.as_pid_1(init + exits_with_42));
+  });
+}
+
+TEST_CASE("it goes on where nothing more can be made") {
+  if (no_pid_1() || test::no_places()) return;
+  compare("reaps, and says so, while the pid limit is used up", {"uvreap init", "tini"},
+          [](const contender& one) {
+            if (!one.warns) return false;
+            test::pid_limit twenty(20);
+            supervised run(twenty.as_pid_1(one.plainly(*one.warns, probe({"refill", "100"}))));
+            return run.end() == 0 && run.errors().find("eaped") != std::string::npos;
           });
 }
 
@@ -190,6 +292,12 @@ TEST_CASE("what is left at the end may end well, and ends") {
     supervised run(one.as_pid_1({}, probe({"leave", "polite"})));
     return run.end() == 0 && run.output() == "ended well\n";
   });
+  compare("sends TERM to the rest of its child's group, if it is not PID 1", {"uvreap init", "dumb-init"},
+          [](const contender& one) {
+            words options = one.as_subreaper.value_or(words{});
+            supervised run(one.plainly(options, probe({"leave", "polite"})));
+            return run.end() == 0 && run.says("ended well", one.patience);
+          });
   compare("leaves no process behind as a subreaper", {"uvreap init"}, [](const contender& one) {
     words options = one.as_subreaper.value_or(words{});
     if (one.name == "uvreap init") options = options + words{"--grace", "0.5"};

@@ -40,7 +40,9 @@ std::vector<contender> contenders() {
            .to_group = words{"-g"},
            .to_child = words{},
            .as_subreaper = words{"-s"},
-           .warns = words{"-w"}},
+           .warns = words{"-w"},
+           .told_as_0 = "-e",
+           .parent_death_signal = "-p"},
           {.name = "dumb-init",
            .program = {"dumb-init"},
            .to_group = words{},
@@ -50,7 +52,8 @@ std::vector<contender> contenders() {
            .program = {"catatonit"},
            .to_group = words{"-g"},
            .to_child = words{},
-           .as_subreaper = words{}}};
+           .as_subreaper = words{},
+           .pause = words{"-P"}}};
 }
 
 int compared = 0;
@@ -85,6 +88,9 @@ contender uvreap_init() {
           .as_subreaper = words{"-s"},
           .warns = words{"-w"},
           .rewrite = "-r",
+          .told_as_0 = "-e",
+          .parent_death_signal = "-p",
+          .pause = words{"-P"},
           .patience = 20s};
 }
 

@@ -30,6 +30,9 @@ struct contender {
   std::optional<words> as_subreaper{};
   std::optional<words> warns{};
   std::optional<std::string> rewrite{};
+  std::optional<std::string> told_as_0{};
+  std::optional<std::string> parent_death_signal{};
+  std::optional<words> pause{};
   std::chrono::milliseconds patience{};  // until "no" is believed: long where "yes" is expected
 
   [[nodiscard]] words as_pid_1(const words& options, const words& command) const;

@@ -5,6 +5,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <cstdlib>
@@ -12,6 +13,7 @@
 #include <iostream>
 #include <set>
 #include <string>
+#include <vector>
 
 #include "proc.hpp"
 
@@ -128,6 +130,23 @@ int stopped(char**) {
   return 0;
 }
 
+// stopped_by SIG: that signal to the parent stops this process, and a SIGCONT there lets it go on.
+int stopped_by(char** words) {
+  pid_t self = ::getpid();
+  pid_t parent = ::getppid();
+  int signum = std::atoi(words[0]);
+  if (::fork() == 0) {
+    ::setsid();  // or it would be stopped, too
+    ::kill(parent, signum);
+    bool is_stopped = wait_until([self] { return state_of(self) == 'T'; }, 20'000);
+    if (is_stopped) std::cout << "stopped" << std::endl;
+    ::kill(parent, is_stopped ? SIGCONT : SIGKILL);
+    ::_exit(0);
+  }
+  ::wait(nullptr);
+  return 0;
+}
+
 // unstoppable: the parent survives SIGTTIN and SIGTTOU, and still hands on.
 int unstoppable(char** words) {
   block_all();
@@ -163,6 +182,90 @@ int orphans(char** words) {
   pid_t self = ::getpid();
   auto only_self = [self] { return children_of(::getppid()) == std::set<pid_t>{self}; };
   return wait_until(only_self, 20'000) ? 0 : no;
+}
+
+bool is_gone(pid_t pid) { return ::kill(pid, 0) != 0 && errno == ESRCH; }
+
+// An orphan that ends at once; its number, or -1: it could not be made.
+pid_t make_orphan() {
+  int told[2];
+  if (::pipe(told) != 0) return -1;
+  pid_t middle = ::fork();
+  if (middle == 0) {
+    pid_t orphan = ::fork();
+    if (orphan == 0) ::_exit(0);
+    ::_exit(::write(told[1], &orphan, sizeof orphan) == sizeof orphan ? 0 : no);
+  }
+  pid_t orphan = -1;
+  if (middle > 0 && ::read(told[0], &orphan, sizeof orphan) != sizeof orphan) orphan = -1;
+  ::waitpid(middle, nullptr, 0);
+  ::close(told[0]);
+  ::close(told[1]);
+  return orphan;
+}
+
+// gone COUNT: of so many orphans none stays. Needs no /proc.
+int gone(char** words) {
+  std::set<pid_t> all;
+  for (int left = std::atoi(words[0]); left > 0; --left) {
+    pid_t orphan = make_orphan();
+    if (orphan < 0) return bad_use;
+    all.insert(orphan);
+  }
+  auto are_gone = [&all] { return std::all_of(all.begin(), all.end(), is_gone); };
+  return wait_until(are_gone, 20'000) ? 0 : no;
+}
+
+// one_by_one COUNT: so many orphans, without a pause; one that cannot be made is what fails.
+int one_by_one(char** words) {
+  for (int left = std::atoi(words[0]); left > 0; --left) {
+    if (make_orphan() < 0) return no;
+  }
+  return 0;
+}
+
+// An orphan that lives on; 0: no process can be made.
+pid_t make_lasting_orphan() {
+  int told[2];
+  if (::pipe(told) != 0) return 0;
+  pid_t middle = ::fork();
+  if (middle == 0) {
+    pid_t orphan = ::fork();
+    for (; orphan == 0;) ::pause();
+    ::_exit(::write(told[1], &orphan, sizeof orphan) == sizeof orphan ? 0 : no);
+  }
+  pid_t orphan = 0;
+  if (middle > 0 && ::read(told[0], &orphan, sizeof orphan) != sizeof orphan) orphan = 0;
+  ::waitpid(middle, nullptr, 0);
+  ::close(told[0]);
+  ::close(told[1]);
+  return orphan > 0 ? orphan : 0;
+}
+
+std::vector<pid_t> fill_up() {
+  std::vector<pid_t> all;
+  while (pid_t orphan = make_lasting_orphan()) all.push_back(orphan);
+  return all;
+}
+
+// fill: orphans until no process can be made. They live on.
+int fill(char**) { return fill_up().empty() ? no : 0; }
+
+// refill TIMES: the same, and then one ends and another one is made, each time as soon as there is room.
+int refill(char** words) {
+  std::vector<pid_t> all = fill_up();
+  if (all.empty()) return bad_use;
+  for (int left = std::atoi(words[0]); left > 0; --left) {
+    ::kill(all.back(), SIGKILL);
+    all.pop_back();
+    auto makes_one = [&all] {
+      pid_t orphan = make_lasting_orphan();
+      if (orphan != 0) all.push_back(orphan);
+      return orphan != 0;
+    };
+    if (!wait_until(makes_one, 20'000)) return no;
+  }
+  return 0;
 }
 
 // adopted: an orphan's new parent is ours.
@@ -325,23 +428,17 @@ struct verb {
 };
 
 constexpr verb verbs[] = {
-    {"back", back},
-    {"as", as},
-    {"group", group},
-    {"unblocked", unblocked},
-    {"stopped", stopped},
-    {"orphans", orphans},
-    {"unstoppable", unstoppable},
-    {"adopted", adopted},
-    {"leave", leave},
-    {"pending", pending},
-    {"block", block},
-    {"ignore", ignore},
-    {"shell", shell},
-    {"script", script},
-    {"foreground", foreground},
-    {"echo", echo},
-    {"late_reader", late_reader},
+    {"back", back},       {"as", as},
+    {"group", group},     {"unblocked", unblocked},
+    {"stopped", stopped}, {"stopped_by", stopped_by},
+    {"orphans", orphans}, {"unstoppable", unstoppable},
+    {"gone", gone},       {"one_by_one", one_by_one},
+    {"fill", fill},       {"refill", refill},
+    {"adopted", adopted}, {"leave", leave},
+    {"pending", pending}, {"block", block},
+    {"ignore", ignore},   {"shell", shell},
+    {"script", script},   {"foreground", foreground},
+    {"echo", echo},       {"late_reader", late_reader},
 };
 
 }  // namespace

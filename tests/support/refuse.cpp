@@ -20,9 +20,8 @@
 namespace {
 
 const std::map<std::string, unsigned> calls{
-    {"io_uring_setup", SYS_io_uring_setup},
-    {"pidfd_open", SYS_pidfd_open},
-    {"pidfd_send_signal", SYS_pidfd_send_signal},
+    {"clone3", SYS_clone3},         {"io_uring_setup", SYS_io_uring_setup},
+    {"pidfd_open", SYS_pidfd_open}, {"pidfd_send_signal", SYS_pidfd_send_signal},
     {"prctl", SYS_prctl},
 };
 const std::map<std::string, unsigned> errors{
@@ -70,7 +69,7 @@ int main(int argc, char** argv) {
     std::printf("SKIP: no seccomp filter here: %s\n", std::strerror(errno));
     return 77;
   }
-  ::execv(argv[next + 1], argv + next + 1);
+  ::execvp(argv[next + 1], argv + next + 1);
   std::perror(argv[next + 1]);
   return 2;
 }
