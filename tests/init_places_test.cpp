@@ -112,6 +112,18 @@ TEST_CASE("orphans do not use up a pid limit, with /proc and without") {
   }
 }
 
+TEST_CASE("uvreap run and the demo say that no thread can be made, and do not abort") {
+  if (test::no_places()) return;
+  test::clean_floor floor;
+  test::pid_limit two(2);
+  supervised run(two.as_pid_1({std::getenv("UVREAP_PROGRAM"), "run", "--", "true"}));
+  CHECK(run.end() == 255);
+  CHECK(run.errors() == "uvreap run: cannot make threads: resource temporarily unavailable\n");
+  supervised demo(two.as_pid_1({std::getenv("UVREAP_DEMO")}));
+  CHECK(demo.end() == 1);
+  CHECK(demo.errors().find("make threads") != std::string::npos);
+}
+
 TEST_CASE("where no process can be made at all it says so") {
   if (test::no_places()) return;
   test::clean_floor floor;

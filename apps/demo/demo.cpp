@@ -18,6 +18,7 @@
 #include <uvreap/reaper.hpp>
 
 #include "../shared/output.hpp"
+#include "../shared/thread_pool.hpp"
 #include "report.hpp"
 #include "settings.hpp"
 
@@ -211,6 +212,10 @@ int main(int argc, char** argv) {
   uv_loop_t loop;
   if (int error = uv_loop_init(&loop); error != 0) {
     complain(error, "make a loop");
+    return 1;
+  }
+  if (int error = start_thread_pool(loop); error != 0) {
+    complain(error, "make threads");
     return 1;
   }
   int exit_status = demo(loop, settings).run();

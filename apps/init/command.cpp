@@ -26,14 +26,15 @@ int become(char** words, const settings& settings, const inherited_signals& inhe
 
 // By vfork: to copy our pages costs as much as all else together. The child borrows our memory until its
 // exec, and we stand still meanwhile.
-pid_t start_command(const settings& settings, const inherited_signals& inherited, const terminal& terminal,
-                    writer& errors) {
+running_command start_command(const settings& settings, const inherited_signals& inherited,
+                              const terminal& terminal, writer& errors) {
   std::vector<char*> words;
   for (const std::string& word : settings.command) words.push_back(const_cast<char*>(word.c_str()));
   words.push_back(nullptr);
+  std::uint64_t began_ns = uv_hrtime();
   pid_t child = ::vfork();
   if (child == 0) ::_exit(become(words.data(), settings, inherited, terminal, errors));
-  return child > 0 ? child : -errno;
+  return {.pid = child > 0 ? child : -errno, .began_ns = began_ns};
 }
 
 }  // namespace pid1

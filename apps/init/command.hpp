@@ -3,6 +3,8 @@
 
 #include <sys/types.h>
 
+#include <cstdint>
+
 #include "settings.hpp"
 #include "signals.hpp"
 #include "terminal.hpp"
@@ -10,8 +12,14 @@
 
 namespace pid1 {
 
-// Its pid, or -errno. Called with all signals blocked. A command that cannot be run is a child that says so
-// and exits with the status for that.
-[[nodiscard]] pid_t start_command(const settings&, const inherited_signals&, const terminal&, writer& errors);
+struct running_command {
+  pid_t pid = 0;  // 0: there is none; negative: -errno, no process could be made
+  std::uint64_t began_ns = 0;
+};
+
+// Called with all signals blocked. A command that cannot be run is a child that says so and exits with the
+// status for that.
+[[nodiscard]] running_command start_command(const settings&, const inherited_signals&, const terminal&,
+                                            writer& errors);
 
 }  // namespace pid1

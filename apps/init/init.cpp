@@ -74,17 +74,18 @@ int run(const pid1::settings& settings, const pid1::inherited_signals& inherited
   if (settings.in_session) terminal.leave();
   pid1::descriptor_reserve reserve;
   if (reserve.error() != 0) return complain(-reserve.error(), "have enough descriptors");
-  pid_t child = settings.command.empty() ? 0 : pid1::start_command(settings, inherited, terminal, errors);
-  if (child < 0) return complain(child, "fork");
+  pid1::running_command command;
+  if (!settings.command.empty()) command = pid1::start_command(settings, inherited, terminal, errors);
+  if (command.pid < 0) return complain(command.pid, "fork");
   reserve.give_up();
   if (::chdir("/") != 0) errors.say("cannot change to /");  // the command's directory is not ours to pin
 
   uv_loop_t loop;
   if (int error = uv_loop_init(&loop); error != 0) {
-    if (child != 0) ::kill(child, SIGKILL);
+    if (command.pid != 0) ::kill(command.pid, SIGKILL);
     return complain(error, "make a loop");
   }
-  pid1::supervisor supervisor(loop, settings, child, terminal, errors, stats);
+  pid1::supervisor supervisor(loop, settings, command, terminal, errors, stats);
   int exit_status = supervisor.run();
   errors.finish(readers_patience);
   ::_exit(exit_status);  // what would be taken apart here, the kernel does

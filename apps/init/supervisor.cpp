@@ -30,25 +30,27 @@ std::string text_of(const uvreap::child_exit& exit) {
 
 }  // namespace
 
-supervisor::supervisor(uv_loop_t& loop, const settings& settings, pid_t child, terminal& terminal,
-                       writer& errors, int stats)
+supervisor::supervisor(uv_loop_t& loop, const settings& settings, const running_command& command,
+                       terminal& terminal, writer& errors, int stats)
     : loop_(loop),
       settings_(settings),
-      child_(child),
-      began_ns_(uv_hrtime()),
+      child_(command.pid),
+      began_ns_(command.began_ns),
       terminal_(terminal),
       errors_(errors),
       stats_(stats),
-      // No other code of this process has children.
-      reaper_(loop, {.children = uvreap::scope::any(),
-                     .backend = settings.backend,
-                     .on_unclaimed = [this](const uvreap::child_exit& exit) { on_orphan(exit); },
-                     .unclaimed_grace = std::chrono::milliseconds(0),
-                     .sole_parent = true}),
+      reaper_(loop, options()),
       signals_(loop, [this](int signum) { on_signal(signum); }),
       exit_status_(settings.as.own_error) {
   uv_timer_init(&loop_, &timer_);  // cannot fail
   timer_.data = this;
+}
+
+uvreap::options supervisor::options() {
+  // No other code of this process has children.
+  uvreap::options chosen{.children = uvreap::scope::any(), .backend = settings_.backend, .sole_parent = true};
+  if (tells_of_orphans()) chosen.on_unclaimed = [this](const uvreap::child_exit& exit) { on_orphan(exit); };
+  return chosen;
 }
 
 int supervisor::run() {
@@ -99,7 +101,7 @@ void supervisor::hand_on(int signum) {
   if (reaper_.kill(child_, 0) != 0) return;  // it has ended; from here on its number is nobody else's
   ++report_.forwarded;
   tell(signal_text(signum) + " handed on");
-  // Without a group the child has not come to make it yet, and is all there is.
+  // A command that has left its group, and has nobody in it, gets it alone.
   if (settings_.to_group && ::kill(-child_, signum) == 0) return;
   (void)reaper_.kill(child_, signum);
 }
@@ -143,7 +145,7 @@ void supervisor::end() {
   phase_ = phase::ending;
   if (!send_to_leftovers(SIGTERM) && all_told()) return finish();
   (void)send_to_leftovers(SIGCONT);  // a stopped process does not see SIGTERM
-  tell("SIGTERM to what is left");
+  if (settings_.grace) tell("SIGTERM to what is left");
   // By the exact clock: the loop's has whole milliseconds, and in them a grace is over up to one early.
   auto grace = std::chrono::nanoseconds(settings_.grace.value_or(0ms));
   grace_over_ns_ = uv_hrtime() + static_cast<std::uint64_t>(grace.count());
@@ -152,7 +154,6 @@ void supervisor::end() {
 }
 
 void supervisor::on_tick() {
-  if (phase_ == phase::over) return;
   std::uint64_t now_ns = uv_hrtime();
   bool is_grace_over = now_ns >= grace_over_ns_;
   bool is_left = send_to_leftovers(is_grace_over ? SIGKILL : 0);
@@ -168,7 +169,9 @@ bool supervisor::send_to_leftovers(int signum) const {
 }
 
 // An orphan is gone from /proc when it is reaped, and told one turn later: close() would drop it in between.
-bool supervisor::all_told() const { return report_.orphans == reaper_.stats().unclaimed; }
+bool supervisor::all_told() const {
+  return !tells_of_orphans() || report_.orphans == reaper_.stats().unclaimed;
+}
 
 void supervisor::finish() {
   phase_ = phase::over;

@@ -6,6 +6,7 @@
 #include <string>
 #include <uvreap/reaper.hpp>
 
+#include "command.hpp"
 #include "report.hpp"
 #include "settings.hpp"
 #include "signals.hpp"
@@ -16,13 +17,14 @@ namespace pid1 {
 
 class supervisor {
  public:
-  // child: it runs already; 0: there is none, and it ends at SIGTERM. stats: where they are written to; -1:
-  // nowhere.
-  supervisor(uv_loop_t&, const settings&, pid_t child, terminal&, writer& errors, int stats);
+  // Without a command (pid 0) it ends at SIGTERM. stats: where they are written to; -1: nowhere.
+  supervisor(uv_loop_t&, const settings&, const running_command&, terminal&, writer& errors, int stats);
   // The exit status. The process is to end then: nothing is taken apart that the kernel does.
   int run();
 
  private:
+  [[nodiscard]] uvreap::options options();
+  [[nodiscard]] bool tells_of_orphans() const { return settings_.warns || stats_ >= 0; }
   [[nodiscard]] int start();
 
   void on_signal(int signum);

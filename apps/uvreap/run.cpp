@@ -6,6 +6,7 @@
 #include <memory>
 #include <string>
 
+#include "../shared/thread_pool.hpp"
 #include "console.hpp"
 #include "job_runner.hpp"
 #include "run_report.hpp"
@@ -31,6 +32,10 @@ int run(int argc, char** argv) {
   uv_loop_t loop;
   if (int error = uv_loop_init(&loop); error != 0) {
     std::fprintf(stderr, "uvreap run: cannot make a loop: %s\n", uv_strerror(error));
+    return our_error;
+  }
+  if (int error = start_thread_pool(loop); error != 0) {
+    std::fprintf(stderr, "uvreap run: cannot make threads: %s\n", uv_strerror(error));
     return our_error;
   }
   int status = our_error;
