@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <sys/syscall.h>
 #include <sys/types.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -58,6 +59,12 @@ pid_t parent_of(pid_t pid) {
   return parent;
 }
 
+// Without a child there is no descendant. The kernel says so at once, while /proc has to be read.
+bool has_child() {
+  siginfo_t none{};
+  return ::waitid(P_ALL, 0, &none, WEXITED | WNOHANG | WNOWAIT) == 0 || errno != ECHILD;
+}
+
 struct descendant {
   pid_t pid;
   pid_t parent;
@@ -65,6 +72,7 @@ struct descendant {
 
 std::vector<descendant> descendants() {
   std::vector<descendant> found;
+  if (!has_child()) return found;
   std::vector<pid_t> parents{::getpid()};
   while (!parents.empty()) {
     pid_t parent = parents.back();

@@ -194,7 +194,7 @@ std::optional<int> settings::read(int argc, char** argv, writer& errors) {
       continue;
     }
     wrong = take(option, ::optarg);
-    if (option == ':' || option == '?') wrong = std::string(argv[at]) + ": " + wrong;
+    if (option == ':' || option == '?') wrong.insert(0, std::string(argv[at]) + ": ");
   }
   command.assign(argv + ::optind, argv + argc);
   if (wrong.empty() && pauses != command.empty()) wrong = pauses ? "-P runs no command" : "no command";

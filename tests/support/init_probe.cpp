@@ -231,7 +231,7 @@ pid_t make_lasting_orphan() {
   pid_t middle = ::fork();
   if (middle == 0) {
     pid_t orphan = ::fork();
-    for (; orphan == 0;) ::pause();
+    while (orphan == 0) ::pause();
     ::_exit(::write(told[1], &orphan, sizeof orphan) == sizeof orphan ? 0 : no);
   }
   pid_t orphan = 0;
