@@ -7,9 +7,11 @@
 #include <filesystem>
 #include <fstream>
 #include <sstream>
+#include <system_error>
 #include <vector>
 
 #include "clean_floor.hpp"
+#include "commands.hpp"
 
 namespace test {
 namespace {
@@ -54,6 +56,15 @@ std::vector<contender> contenders() {
            .to_child = words{},
            .as_subreaper = words{},
            .pause = words{"-P"}}};
+}
+
+// A link to ours by that name, in a directory that is there as long as this test.
+std::string in_place_of(const std::string& name) {
+  static const scratch_directory links;
+  std::string link = links / name;
+  std::error_code is_there;
+  std::filesystem::create_symlink(from_environment("UVREAP_INIT"), link, is_there);
+  return link;
 }
 
 int compared = 0;
@@ -119,6 +130,11 @@ void compare(const std::string& what, const std::set<std::string>& has,
     bool has_it = !is_expected;
     for (; has_it != is_expected && tries > 0; --tries) has_it = holds(one);
     CHECK_MESSAGE(has_it == is_expected, one.name, ": ", what);
+    // And ours in its place, by a link of that name, holds what it holds.
+    if (one.name == "uvreap init" || !is_expected) continue;
+    contender ours = one;
+    ours.program = {in_place_of(one.name)};
+    CHECK_MESSAGE(holds(ours), "uvreap init as ", one.name, ": ", what);
   }
   std::string row = "| " + what + " |";
   for (const char* name : {"uvreap init", "tini", "dumb-init", "catatonit"})

@@ -43,7 +43,8 @@ words probe(const words&);  // support/init_probe.cpp
 bool no_pid_1();            // this machine gives none; says so
 contender uvreap_init();    // with this run's backend
 
-// Asserts, for each program that is installed, whether the case holds, and that README says so.
+// Asserts, for each program that is installed, whether the case holds, and that README says so; and that ours
+// holds it under that program's name where that program does.
 void compare(const std::string& what, const std::set<std::string>& has,
              const std::function<bool(const contender&)>& holds);
 
