@@ -102,7 +102,7 @@ TEST_CASE("a pid limit that is used up ends nothing: -w and --stats are written"
 TEST_CASE("orphans do not use up a pid limit, with /proc and without") {
   if (test::no_places()) return;
   test::clean_floor floor;
-  for (std::string made_by : {"true"}) {
+  for (std::string made_by : {"true", "umount -l /proc"}) {
     CAPTURE(made_by);
     test::pid_limit sixty(60);
     words command = {"sh", "-c", made_by + "; exec \"$@\"", "sh"};
