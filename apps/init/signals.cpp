@@ -11,11 +11,9 @@
 namespace pid1 {
 namespace {
 
-// All but SIGCHLD, which the reaper has a handler for.
-sigset_t held_back() {
+sigset_t all_signals() {
   sigset_t all;
   ::sigfillset(&all);
-  ::sigdelset(&all, SIGCHLD);
   return all;
 }
 
@@ -35,8 +33,7 @@ bool is_ignored(int signum) {
 }  // namespace
 
 inherited_signals::inherited_signals() : ignores_sigchld_(is_ignored(SIGCHLD)) {
-  sigset_t all;
-  ::sigfillset(&all);
+  sigset_t all = all_signals();
   ::sigprocmask(SIG_SETMASK, &all, &mask_);
   if (ignores_sigchld_) ::signal(SIGCHLD, SIG_DFL);  // else the child would leave no status
 }
@@ -44,11 +41,6 @@ inherited_signals::inherited_signals() : ignores_sigchld_(is_ignored(SIGCHLD)) {
 void inherited_signals::give_back() const {
   if (ignores_sigchld_) ::signal(SIGCHLD, SIG_IGN);  // we change no other
   ::sigprocmask(SIG_SETMASK, &mask_, nullptr);
-}
-
-void inherited_signals::unblock_sigchld() {
-  sigset_t one = set_of(SIGCHLD);
-  ::sigprocmask(SIG_UNBLOCK, &one, nullptr);
 }
 
 void inherited_signals::forget(int signum) {
@@ -65,8 +57,8 @@ signal_feed::~signal_feed() {
 }
 
 int signal_feed::start() {
-  sigset_t blocked = held_back();
-  descriptor_ = ::signalfd(-1, &blocked, SFD_CLOEXEC | SFD_NONBLOCK);
+  sigset_t all = all_signals();
+  descriptor_ = ::signalfd(-1, &all, SFD_CLOEXEC | SFD_NONBLOCK);
   if (descriptor_ < 0) return uv_translate_sys_error(errno);
   if (int error = uv_poll_init(&loop_, &handle_, descriptor_); error != 0) return error;
   handle_.data = this;

@@ -18,8 +18,6 @@ class inherited_signals {
   // In the forked child: mask and dispositions as we found them.
   void give_back() const;
 
-  static void unblock_sigchld();  // the reaper has a handler for it now
-
   // Of those that wait to be read: this one is forgotten. For what a call of our own had the kernel send.
   static void forget(int signum);
 

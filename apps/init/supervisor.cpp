@@ -47,8 +47,11 @@ supervisor::supervisor(uv_loop_t& loop, const settings& settings, const running_
 }
 
 uvreap::options supervisor::options() {
-  // No other code of this process has children.
-  uvreap::options chosen{.children = uvreap::scope::any(), .backend = settings_.backend, .sole_parent = true};
+  // SIGCHLD comes with all other signals, and no other code of this process has children.
+  uvreap::options chosen{.children = uvreap::scope::any(),
+                         .backend = settings_.backend,
+                         .sigchld = uvreap::sigchld_use::never,
+                         .sole_parent = true};
   if (tells_of_orphans()) chosen.on_unclaimed = [this](const uvreap::child_exit& exit) { on_orphan(exit); };
   return chosen;
 }
@@ -67,21 +70,21 @@ int supervisor::start() {
   if (int error = signals_.start(); error != 0) return complain(error, "listen to signals");
   if (child_ != 0) {
     auto told = [this](const uvreap::child_exit& exit) { on_exit(exit); };
-    uvreap::watch_options watched{
-        .on_change = [this](const uvreap::child_change& change) { on_change(change); }};
+    uvreap::watch_options watched;
+    if (terminal_.is_there()) watched.on_change = [this](const uvreap::child_change& one) { on_change(one); };
     int error = reaper_.watch(child_, std::move(watched), told);
     if (error != 0) return complain(error, "watch the command");
     tell("pid " + std::to_string(child_) + " runs " + settings_.command[0]);
   } else {
     tell("reaping until SIGTERM or SIGINT comes");
   }
-  inherited_signals::unblock_sigchld();  // what came until now comes now
   return 0;
 }
 
 // ---- while the child runs ------------------------------------------------------------------------
 
 void supervisor::on_signal(int signum) {
+  if (signum == SIGCHLD) return (void)reaper_.sigchld_arrived();
   if (phase_ != phase::running) return;
   if (child_ == 0) {
     if (signum != SIGTERM && signum != SIGINT) return;
@@ -176,14 +179,14 @@ bool supervisor::all_told() const {
 void supervisor::finish() {
   phase_ = phase::over;
   terminal_.take_back_from(child_);
-  report_.reaper = reaper_.stats();
-  report_.warnings_dropped = errors_.dropped();
   if (stats_ >= 0) write_stats();
   uv_stop(&loop_);
 }
 
 void supervisor::write_stats() {
   errors_.finish(readers_patience);
+  report_.reaper = reaper_.stats();
+  report_.warnings_dropped = errors_.dropped();
   writer output(stats_, settings_.as.name);
   if (output.write(report_.json(exit_status_), readers_patience)) return;
   if (exit_status_ == 0) exit_status_ = settings_.as.own_error;

@@ -12,6 +12,8 @@ class terminal {
   terminal(const terminal&) = delete;
   terminal& operator=(const terminal&) = delete;
 
+  [[nodiscard]] bool is_there() const { return descriptor_ >= 0; }
+
   // In the forked child: a process group of its own, in the foreground if we are there; where standard input
   // is a terminal that no session has, a session of its own with that one.
   void enter_group() const;

@@ -134,7 +134,11 @@ void compare(const std::string& what, const std::set<std::string>& has,
     if (one.name == "uvreap init" || !is_expected) continue;
     contender ours = one;
     ours.program = {in_place_of(one.name)};
-    CHECK_MESSAGE(holds(ours), "uvreap init as ", one.name, ": ", what);
+    // Races of its design are ours there: as dumb-init the command, in a session of its own, may take the
+    // "fg" that is typed before it is stopped.
+    bool ours_has_it = false;
+    for (tries = 3; !ours_has_it && tries > 0; --tries) ours_has_it = holds(ours);
+    CHECK_MESSAGE(ours_has_it, "uvreap init as ", one.name, ": ", what);
   }
   std::string row = "| " + what + " |";
   for (const char* name : {"uvreap init", "tini", "dumb-init", "catatonit"})

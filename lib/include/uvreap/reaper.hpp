@@ -59,7 +59,8 @@ enum class sigchld_use {
   always,       // registered at start
   when_needed,  // registered when something needs it (stops, children that no backend names, any(), SIGCHLD
                 // ignored at start), kept from then on
-  never,        // the program's own handler stays; what only SIGCHLD tells waits for the poller
+  never,        // the program's own handler stays; what only SIGCHLD tells waits for the poller, or for
+                // sigchld_arrived()
 };
 
 struct UVREAP_API options {
@@ -204,6 +205,10 @@ class UVREAP_API reaper {
 
   // To be awaited: the exit as the result of co_await. See awaitable.hpp. Throws std::bad_alloc.
   [[nodiscard]] awaitable exit_of(pid_t, watch_options = {});
+
+  // For a program that receives SIGCHLD itself (sigchld_use::never), as by signalfd(2): looks in the next
+  // turn for what the signal may be about. WARNING: not from a signal handler.
+  [[nodiscard]] int sigchld_arrived();
 
   // In a forked copy, after uv_loop_fork(loop): starts afresh with the same options, nothing watched, the
   // parent's callbacks destroyed uncalled. Errors of start(), and then nothing has changed; UV_EINVAL: this

@@ -151,7 +151,9 @@ void core::wake(notice who) noexcept {
     ++stats_.wakeups_by_poller;
     if (found_now_ == 0) notices_then_ = other_notices();
   }
-  if (backend_.wake(who)) has_more_names_ = true, with_work_ |= from_names;
+  // A sole parent's wait4(-1) finds whatever SIGCHLD is about.
+  bool has_names = (who != notice::sigchld || !takes_any()) && backend_.wake(who);
+  if (has_names) has_more_names_ = true, with_work_ |= from_names;
   changes_.ask(who);
   if (orphans_ != nullptr) orphans_->wake(who);
   look_for_work(from_round | from_changes | from_orphans);
@@ -216,7 +218,7 @@ void core::on_check() noexcept {
   bool is_work_left = sweep();
   if (is_closed_) return;
   if (std::exchange(poller_found_, false)) poller_.looked(true);
-  if (std::exchange(has_collected_, false)) poller_.stir();
+  if (std::exchange(reaped_then_, stats_.reaped) != stats_.reaped) poller_.stir();
   if (is_work_left) return set_alarm();
   is_sweep_due_ = false;
   uv_check_stop(check_.get());

@@ -44,6 +44,7 @@ class core : public std::enable_shared_from_this<core> {
   [[nodiscard]] int exclude(pid_t) noexcept;
   [[nodiscard]] int kill(pid_t, int signum) noexcept;
   [[nodiscard]] int terminate(pid_t, std::chrono::milliseconds grace) noexcept;
+  void on_sigchld() noexcept;
   [[nodiscard]] statistics stats() const noexcept;
 
   [[nodiscard]] bool is_copy() const noexcept { return is_forked_copy(generation_); }
@@ -70,7 +71,6 @@ class core : public std::enable_shared_from_this<core> {
 
   [[nodiscard]] int open_handles(uv_loop_t&) noexcept;
   [[nodiscard]] int poll_backend(int descriptor) noexcept;
-  void on_sigchld() noexcept;
   void on_backend() noexcept;
   void on_tick() noexcept;
   void on_check() noexcept;
@@ -154,7 +154,7 @@ class core : public std::enable_shared_from_this<core> {
   std::uint64_t found_now_ = 0;
   std::uint64_t notices_then_ = 0;  // when the poller woke
   bool poller_found_ = false;
-  bool has_collected_ = false;  // in this sweep
+  std::uint64_t reaped_then_ = 0;  // in the sweep before
   bool unheard_ = false;
 
   sigchld sigchld_;

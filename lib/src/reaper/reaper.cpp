@@ -220,6 +220,10 @@ int reaper::kill(pid_t pid, int signum) {
   return impl_->ask([&](core& now) { return now.kill(pid, signum); });
 }
 
+int reaper::sigchld_arrived() {
+  return impl_->ask([](core& now) { return now.on_sigchld(), 0; });
+}
+
 statistics reaper::stats() const {
   std::shared_ptr<core> held;
   return impl_->enter(held) == 0 ? held->stats() : statistics{};

@@ -285,7 +285,6 @@ void core::not_yet(child& one) noexcept {
 }
 
 void core::end(child& one) noexcept {
-  has_collected_ = true;
   // From here on the number is free: a younger child may get it before this one is delivered.
   if (one.on != slot::none) backend_.disarm(one);
   changes_.remove(one);
