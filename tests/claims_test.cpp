@@ -6,6 +6,7 @@
 #include <sched.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
+#include <uv.h>
 
 #include <algorithm>
 #include <array>
@@ -261,11 +262,25 @@ TEST_CASE("a forked child finds nothing claimed and nothing held, and leaves its
 }
 
 TEST_CASE("one reaper of the process has any()") {
-  CHECK(all().claim_any());
-  CHECK_FALSE(all().claim_any());
+  for (bool on_main_thread : {true, false, true}) {
+    CHECK(all().claim_any(on_main_thread) == 0);
+    CHECK(all().claim_any(true) == UV_EBUSY);
+    CHECK(all().claim_any(false) == UV_EBUSY);
+    all().drop_any();
+  }
+}
+
+TEST_CASE("any() off the main thread and spawning off the loop exclude each other, spawning for good") {
+  REQUIRE(all().claim_any(false) == 0);
+  CHECK_FALSE(all().claim_spawning());
   all().drop_any();
-  CHECK(all().claim_any());
+  REQUIRE(all().claim_any(true) == 0);
+  CHECK(all().claim_spawning());
   all().drop_any();
+  CHECK(all().claim_any(false) == UV_ENOTSUP);
+  CHECK(all().claim_any(true) == 0);
+  all().drop_any();
+  CHECK(all().claim_spawning());
 }
 
 TEST_CASE("a process keeps its generation, and a child and a grandchild have others") {

@@ -1,8 +1,10 @@
-// The exit of a child as something to co_await.
+// The making of a child, and its exit, as something to co_await.
 //
-//     task build(uvreap::reaper& reaper, pid_t pid) {
-//       auto [error, exit] = co_await reaper.exit_of(pid);
-//       if (error == 0) std::cout << exit << '\n';
+//     task build(uvreap::reaper& reaper) {
+//       auto [error, pid] = co_await reaper.spawned({.argv = {"make"}});
+//       if (error != 0) co_return;
+//       auto [lost_watch, exit] = co_await reaper.exit_of(pid);
+//       if (lost_watch == 0) std::cout << exit << '\n';
 //     }
 //
 // The coroutine goes on where a callback would run: on the loop's thread, in a turn after the exit was
@@ -26,6 +28,7 @@
 namespace uvreap {
 
 class reaper;
+struct command;
 struct watch_options;
 
 struct UVREAP_API exit_result {
@@ -51,6 +54,34 @@ class UVREAP_API awaitable {
   struct waiter;
   class resumption;
   awaitable(reaper&, pid_t, watch_options);
+
+  std::shared_ptr<waiter> waiter_;
+};
+
+struct UVREAP_API spawn_result {
+  int error = 0;  // 0, an error of spawn_async() or of what it tells started
+  pid_t pid = 0;  // if there is no error
+
+  friend bool operator==(const spawn_result&, const spawn_result&) noexcept = default;
+};
+
+// Of reaper::spawned(), likewise. The child is reserved: reaped, and held until exit_of() or watch() takes
+// its exit. Destroying a coroutine that waits here cancels: what is not begun is never made, and what is
+// begun is detached.
+class UVREAP_API spawn_awaitable {
+ public:
+  ~spawn_awaitable();
+  spawn_awaitable(const spawn_awaitable&) = delete;
+  spawn_awaitable& operator=(const spawn_awaitable&) = delete;
+
+  [[nodiscard]] bool await_ready() const noexcept { return false; }
+  [[nodiscard]] bool await_suspend(std::coroutine_handle<>) noexcept;
+  [[nodiscard]] spawn_result await_resume() noexcept;
+
+ private:
+  friend class reaper;
+  struct waiter;
+  spawn_awaitable(reaper&, command);
 
   std::shared_ptr<waiter> waiter_;
 };

@@ -54,14 +54,14 @@ class UVREAP_API stdio {
   // Opened by the child: flags and mode are those of open(2), the path is relative to our working directory,
   // not to command::cwd. The errors of open come back from spawn().
   //
-  // WARNING: opening a FIFO that has no process at its other end holds the calling thread until one comes;
-  // O_RDWR does not.
+  // WARNING: opening a FIFO that has no process at its other end holds spawn() until one comes, and all
+  // spawn_async() calls of the process behind this one; O_RDWR does not.
   [[nodiscard]] static stdio file(std::string path, int flags, mode_t mode = 0666);
 
   // A new pipe. spawn() writes our end to *our_end when the child is there (the writing end of an input, the
   // reading end of an output): the caller's to close, non-blocking, close-on-exec, above 2, and so ready for
   // uv_pipe_open. On failure *our_end is untouched. Null is asserted; it must live until spawn() has
-  // returned.
+  // returned, or spawn_async() has called started.
   //
   // WARNING: writing to a child that has closed its input raises SIGPIPE; ignore that signal, as libuv does
   // not.
@@ -71,7 +71,7 @@ class UVREAP_API stdio {
   // inherited, and closed.
   [[nodiscard]] static stdio same_as_output() noexcept;
 
-  // For output and error_output, and reaper::spawn() only (elsewhere UV_EINVAL): the reaper reads it and
+  // For output and error_output, and a reaper only (elsewhere UV_EINVAL): the reaper reads it and
   // hands it over with the exit, the first so many bytes of it. The child is never held up: the rest is read
   // too, and dropped.
   [[nodiscard]] static stdio captured(std::size_t limit) noexcept;
@@ -118,9 +118,9 @@ enum class child_signals {
 struct UVREAP_API command {
   std::vector<std::string> argv;  // at least the program; empty: UV_EINVAL
 
-  // What is executed under the name argv[0]; empty: argv[0]. Without a slash it is looked for in our own
-  // PATH, whatever env says, as execvp does; with one it is relative to cwd. Unlike execvp: a script without
-  // #! is ENOEXEC.
+  // What is executed under the name argv[0]; empty: argv[0]. Without a slash it is the first executable of
+  // that name in our own PATH, whatever env says; with one it is relative to cwd. Unlike with execvp, a
+  // script without #! is ENOEXEC, and one whose interpreter is missing is not passed over.
   std::string program{};
 
   environment env{};

@@ -55,6 +55,9 @@ namespace uvreap {
 // statistics::reserved.
 using callback = std::function<void(const child_exit&)>;
 
+// Of spawn_async(): 0 and the pid of a child that is there and watched, or UV_E* and 0.
+using started_callback = std::function<void(int error, pid_t)>;
+
 enum class sigchld_use {
   always,       // registered at start
   when_needed,  // registered when something needs it (stops, children that no backend names, any(), SIGCHLD
@@ -93,6 +96,10 @@ struct UVREAP_API options {
   // any(): called once for each child that was reaped and that had no watch. Empty: they are only reaped.
   callback on_unclaimed{};
 
+  // How many spawn_async() calls may wait until they have started, at least 1: one more is UV_EAGAIN. Each
+  // holds up to 3 descriptors and copies of its strings, one of our environment among them.
+  int spawn_queue = 1024;
+
   // any(): how long an unclaimed zombie is left to a rightful owner; delivered at the latest 100 ms after
   // that. 0: it is taken at once. Negative: UV_EINVAL.
   std::chrono::milliseconds unclaimed_grace{100};
@@ -130,7 +137,9 @@ class UVREAP_API reaper {
   reaper& operator=(const reaper&) = delete;
 
   // UV_EALREADY: it runs. UV_EBUSY: another reaper of this process has any(). UV_EINVAL: options, or
-  // sigchld_use::never while SIGCHLD is ignored. UV_ENOTSUP: that backend is not available. UV_EMFILE,
+  // sigchld_use::never while SIGCHLD is ignored. UV_ENOTSUP: that backend is not available; or
+  // any() off the main thread in a process that has used spawn_async(), whose thread's children any() would
+  // take there before they are watched. UV_EMFILE,
   // UV_ENFILE, UV_ENOMEM: try again later. After close() it begins anew.
   [[nodiscard]] int start();
 
@@ -198,6 +207,31 @@ class UVREAP_API reaper {
     return spawn(out, what, {}, std::move(tell));
   }
 
+  // spawn() without waiting for the exec, which takes spawn() tenths of a millisecond or more: a thread
+  // makes the child, in the order of the calls, and started(error, pid) is called on the loop when it has.
+  // Then the child is watched, its deadline begins, and our ends of its pipes are written (where they go to
+  // must live until then); its exit comes later, never before. Errors of the call: UV_EAGAIN: the queue is
+  // full, or there can be no thread. UV_EBADF, UV_EMFILE, UV_EINVAL (an empty started, too), UV_ENOMEM.
+  // UV_ENOTSUP: any() runs off the main thread. All others of spawn() come to started, with pid 0, and then
+  // tell is not called. With ref it holds the loop until started has returned.
+  //
+  // Of the moment of the call are the command, environment, PATH, descriptors (inherited ones, too) and
+  // signal mask: what changes later does not matter. Of the moment of the making are the process's: working
+  // directory, umask, ignored signals, and descriptors that the command keeps. Of the moment of the first
+  // call in this process are what a thread has of its own, for the one thread of all reapers is made then and
+  // lives as long as the process: nice and scheduling, affinity, no_new_privs, seccomp filters, namespaces. A
+  // parent-death signal of the child fires when the process ends.
+  //
+  // close() and the destructor call started for all that it was not called for: with the pid where the child
+  // is there (it is yours, as every child is), else with UV_ECANCELED. A child that is being made at that
+  // moment is killed and reaped when it is there, and done, and the loop, wait for that. In a forked copy
+  // neither is called, and nothing is made. A copy made by fork() has none of our ends of pipes under way.
+  // WARNING: one by plain fork(2) has, and a reader may wait for it to end.
+  [[nodiscard]] int spawn_async(const command&, watch_options, started_callback, callback tell);
+  [[nodiscard]] int spawn_async(const command& what, started_callback started, callback tell) {
+    return spawn_async(what, {}, std::move(started), std::move(tell));
+  }
+
   // watch(), from any thread, while the reaper exists. The hand-over itself never holds the loop; once taken
   // it is a watch like others. A pid that cannot be watched is delivered with child_exit::error. Dropped
   // while the reaper does not run. Throws std::bad_alloc, with nothing handed over.
@@ -205,6 +239,9 @@ class UVREAP_API reaper {
 
   // To be awaited: the exit as the result of co_await. See awaitable.hpp. Throws std::bad_alloc.
   [[nodiscard]] awaitable exit_of(pid_t, watch_options = {});
+
+  // spawn_async(), to be awaited: its error and the pid of a child that is reserved, for exit_of().
+  [[nodiscard]] spawn_awaitable spawned(command);
 
   // For a program that receives SIGCHLD itself (sigchld_use::never), as by signalfd(2): looks in the next
   // turn for what the signal may be about. WARNING: not from a signal handler.
@@ -223,7 +260,10 @@ class UVREAP_API reaper {
 
  private:
   friend class awaitable;
+  friend class spawn_awaitable;
   int watch(pid_t, watch_options&&, callback&&, std::uint64_t* serial);
+  int spawn_async(const command&, watch_options&&, started_callback&&, callback&&, std::uint64_t* serial);
+  int cancel_spawn(std::uint64_t serial);
   int detach(pid_t, std::uint64_t serial);
 
   class impl;

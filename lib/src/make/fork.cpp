@@ -6,27 +6,13 @@
 
 #include <cerrno>
 
+#include "make/spawner.hpp"
 #include "os/always_assert.hpp"
+#include "os/signals_blocked.hpp"
 #include "os/syscalls.hpp"
 
 namespace uvreap {
 namespace {
-
-// Blocks every signal, and gives the caller's mask back however the scope is left, on both sides of a fork.
-class all_signals_blocked {
- public:
-  all_signals_blocked() noexcept {
-    sigset_t all;
-    ::sigfillset(&all);
-    sys::thread_mask(SIG_SETMASK, &all, &callers_);
-  }
-  ~all_signals_blocked() { sys::thread_mask(SIG_SETMASK, &callers_, nullptr); }
-  all_signals_blocked(const all_signals_blocked&) = delete;
-  all_signals_blocked& operator=(const all_signals_blocked&) = delete;
-
- private:
-  sigset_t callers_{};
-};
 
 void leave_without_destructors(int status, void*) { ::_exit(status); }
 
@@ -51,10 +37,12 @@ void forget_the_parents_signals() noexcept {
 
 int fork(pid_t* out) {
   assert(out != nullptr);
-  all_signals_blocked guard;
+  signals_blocked guard;
+  spawner::pause spawner;
   pid_t pid = sys::fork();
   if (pid < 0) return uv_translate_sys_error(errno);
   if (pid == 0) {
+    spawner.close_descriptors_in_copy();
     forget_the_parents_signals();
     // Registered last, so it runs first at exit(): before libuv's destructor, which joins threads that the
     // child does not have (libuv #4443), and before any static object of the parent's.

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 
 namespace uvreap {
@@ -44,20 +45,46 @@ bool child_stdio::is_sound(const command& wanted) noexcept {
   return !has_nul(wanted.input) && !has_nul(wanted.output) && !has_nul(wanted.error_output);
 }
 
-int child_stdio::look_at(place& one) const noexcept {
+int child_stdio::look_at(place& one, moment when) const noexcept {
   const stdio& wanted = *one.wanted;
   if (wanted.what_ == stdio::kind::same_as_output) {
+    one.source = STDOUT_FILENO;
     bool output_is_inherited = places_[STDOUT_FILENO].wanted->what_ == stdio::kind::inherit;
     return output_is_inherited && !survives_exec(STDOUT_FILENO) ? EBADF : 0;
   }
-  // What is inherited needs nothing done, and nothing must be: where one of ours was closed at our start, its
-  // number is that of a descriptor of our own by now, a loop's epoll set perhaps, and close-on-exec.
+  // What is inherited now needs nothing done, and nothing must be: where one of ours was closed at our start,
+  // its number is that of a descriptor of our own by now, a loop's epoll set perhaps, and close-on-exec.
+  if (wanted.what_ == stdio::kind::inherit) {
+    one.is_closed = !survives_exec(one.number);
+    if (!one.is_closed && when == moment::later) one.source = one.number;
+  }
   if (wanted.what_ != stdio::kind::descriptor) return 0;
   int flags = ::fcntl(wanted.descriptor_, F_GETFD);
   if (flags < 0) return EBADF;
   // Copied to itself it loses its close-on-exec flag, which it would not survive with (glibc 2.29 sees to
   // that).
-  if (wanted.descriptor_ != one.number || (flags & FD_CLOEXEC) != 0) one.source = wanted.descriptor_;
+  bool is_to_be_copied =
+      wanted.descriptor_ != one.number || (flags & FD_CLOEXEC) != 0 || when == moment::later;
+  if (is_to_be_copied) one.source = wanted.descriptor_;
+  return 0;
+}
+
+int child_stdio::copy(place& one, moment when) noexcept {
+  if (one.source < 0 || one.wanted->what_ == stdio::kind::same_as_output) return 0;
+  bool is_in_anothers_place = one.source < lowest && one.source != one.number;
+  if (when == moment::now && !is_in_anothers_place) return 0;
+  if (int error = copy_above(one.source, one.for_child); error != 0) return error;
+  one.source = one.for_child.get();
+  return 0;
+}
+
+int child_stdio::take_given(moment when) noexcept {
+  for (place& one : places_) {
+    if (int error = look_at(one, when); error != 0) return error;
+  }
+  for (place& one : places_) {
+    if (int error = copy(one, when); error != 0) return error;
+  }
   return 0;
 }
 
@@ -76,22 +103,10 @@ int child_stdio::open_pipe(place& one) noexcept {
   return 0;
 }
 
-int child_stdio::open_one(place& one) noexcept {
-  if (one.wanted->what_ == stdio::kind::pipe) return open_pipe(one);
-  if (one.wanted->what_ == stdio::kind::same_as_output) one.source = STDOUT_FILENO;
-  if (one.wanted->what_ != stdio::kind::descriptor) return 0;
-  if (one.source < 0 || one.source >= lowest || one.source == one.number) return 0;
-  if (int error = copy_above(one.source, one.for_child); error != 0) return error;
-  one.source = one.for_child.get();
-  return 0;
-}
-
-int child_stdio::open() noexcept {
+int child_stdio::open_pipes() noexcept {
   for (place& one : places_) {
-    if (int error = look_at(one); error != 0) return error;
-  }
-  for (place& one : places_) {
-    if (int error = open_one(one); error != 0) return error;
+    if (one.wanted->what_ != stdio::kind::pipe) continue;
+    if (int error = open_pipe(one); error != 0) return error;
   }
   return 0;
 }
@@ -106,10 +121,25 @@ int child_stdio::add_to(posix_spawn_file_actions_t& actions) const noexcept {
                                                  one.wanted->mode_);
     } else if (one.source >= 0) {
       error = ::posix_spawn_file_actions_adddup2(&actions, one.source, one.number);
+    } else if (one.is_closed) {
+      // Closed here, closed there: by now another of ours may have its number.
+      error = ::posix_spawn_file_actions_addclose(&actions, one.number);
     }
     if (error != 0) return error;
   }
   return 0;
+}
+
+void child_stdio::close_childs() noexcept {
+  for (place& one : places_) one.for_child.reset();
+}
+
+void child_stdio::close_ours() noexcept {
+  for (place& one : places_) one.ours.reset();
+}
+
+bool child_stdio::has_ours() const noexcept {
+  return std::ranges::any_of(places_, [](const place& one) { return static_cast<bool>(one.ours); });
 }
 
 void child_stdio::hand_over() noexcept {

@@ -20,6 +20,8 @@ constexpr std::size_t many_children = 3000;                      // whose list i
 constexpr int most_stored = 256;
 constexpr int page_units = 8;
 
+bool is_main_thread() noexcept { return ::syscall(SYS_gettid) == ::getpid(); }
+
 }  // namespace
 
 orphans::orphans(claims& all, std::uint32_t mark, const children& living, children& collected,
@@ -43,7 +45,7 @@ int orphans::open(uv_loop_t& loop) noexcept try {
   while (static_cast<int>(store_.size()) < records) {
     store_.push_back(std::make_unique<child>(watch_options{.ref = false}, callback{}));
   }
-  if (!claims_.claim_any()) return UV_EBUSY;
+  if (int error = claims_.claim_any(is_main_thread()); error != 0) return error;
   loop_ = &loop;
   return 0;
 } catch (const std::bad_alloc&) {
@@ -112,7 +114,7 @@ pid_t orphans::zombie_among(idtype_t which, id_t id) const noexcept {
 }
 
 void orphans::begin_round() {
-  this_thread_only_ = ::syscall(SYS_gettid) == ::getpid() ? __WNOTHREAD : 0;
+  this_thread_only_ = is_main_thread() ? __WNOTHREAD : 0;
   round_wanted_ = false;
   last_round_ns_ = sys::monotonic_ns();
   ++round_;

@@ -3,6 +3,7 @@
 #include <sched.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <uv.h>
 
 #include <algorithm>
 
@@ -98,6 +99,24 @@ void claims::end_collecting(pid_t pid, word mine, bool collected) noexcept {
   auto& its = pids_[static_cast<std::size_t>(pid)];
   word there = mine | collecting;  // else a newborn has the number already
   its.compare_exchange_strong(there, collected ? 0 : mine, std::memory_order_acq_rel);
+}
+
+int claims::claim_any(bool on_main_thread) noexcept {
+  unsigned now = uses_.load(std::memory_order_acquire);
+  unsigned wanted = on_main_thread ? any : any | any_elsewhere;
+  do {
+    if ((now & any) != 0) return UV_EBUSY;
+    if (!on_main_thread && (now & spawning) != 0) return UV_ENOTSUP;
+  } while (!uses_.compare_exchange_weak(now, now | wanted, std::memory_order_acq_rel));
+  return 0;
+}
+
+bool claims::claim_spawning() noexcept {
+  unsigned now = uses_.load(std::memory_order_acquire);
+  do {
+    if ((now & any_elsewhere) != 0) return false;
+  } while (!uses_.compare_exchange_weak(now, now | spawning, std::memory_order_acq_rel));
+  return true;
 }
 
 std::size_t claims::most_held() noexcept {

@@ -63,20 +63,25 @@ class claims {
   void let_go() noexcept { held_.fetch_sub(1, std::memory_order_relaxed); }
   [[nodiscard]] std::size_t held() const noexcept { return held_.load(std::memory_order_relaxed); }
 
-  // One reaper of the process may have the scope any().
-  [[nodiscard]] bool claim_any() noexcept { return !any_taken_.exchange(true, std::memory_order_acq_rel); }
-  void drop_any() noexcept { any_taken_.store(false, std::memory_order_release); }
+  // One reaper of the process may have the scope any(): 0 or UV_EBUSY. Off the main thread it would see the
+  // spawner's children before they are claimed: UV_ENOTSUP, there and for claim_spawning(), which is for
+  // good.
+  [[nodiscard]] int claim_any(bool on_main_thread) noexcept;
+  void drop_any() noexcept { uses_.fetch_and(spawning, std::memory_order_release); }
+  [[nodiscard]] bool claim_spawning() noexcept;
 
  private:
   friend bool is_forked_copy(std::uint64_t generation) noexcept;
   static constexpr std::size_t pid_limit = 1u << 22;
   static constexpr word collecting = word{1} << 63;  // above a mark; a word of 0 is free
 
+  enum use : unsigned { any = 1, any_elsewhere = 2, spawning = 4 };
+
   std::atomic<word>& of(pid_t pid) noexcept { return pids_[static_cast<std::size_t>(pid)]; }
 
   std::atomic<std::uint64_t> generation_;  // 0: not asked for yet
   std::atomic<std::uint32_t> last_mark_;
-  std::atomic<bool> any_taken_;
+  std::atomic<unsigned> uses_;
   std::atomic<std::size_t> held_;
   std::array<std::atomic<word>, pid_limit> pids_;
 };

@@ -69,4 +69,41 @@ bool awaitable::await_suspend(std::coroutine_handle<> coroutine) noexcept try {
 
 exit_result awaitable::await_resume() noexcept { return std::move(waiter_->result); }
 
+// ---- spawned()
+
+struct spawn_awaitable::waiter {
+  reaper& by;
+  command what;
+  spawn_result result{};
+  std::uint64_t serial = 0;
+  std::coroutine_handle<> waiting{};  // null: not yet, or not any more
+
+  void go_on(int error, pid_t pid) noexcept {
+    result = {.error = error, .pid = pid};
+    if (waiting) return std::exchange(waiting, nullptr).resume();
+    if (error == 0) (void)by.detach(pid);  // destroyed while it was being made
+  }
+};
+
+spawn_awaitable::spawn_awaitable(reaper& by, command what)
+    : waiter_(std::make_shared<waiter>(waiter{by, std::move(what)})) {}
+
+spawn_awaitable::~spawn_awaitable() {
+  if (std::exchange(waiter_->waiting, nullptr)) (void)waiter_->by.cancel_spawn(waiter_->serial);
+}
+
+bool spawn_awaitable::await_suspend(std::coroutine_handle<> coroutine) noexcept try {
+  waiter& mine = *waiter_;
+  auto started = [shared = waiter_](int error, pid_t pid) { shared->go_on(error, pid); };
+  mine.result.error = mine.by.spawn_async(mine.what, {}, std::move(started), {}, &mine.serial);
+  if (mine.result.error != 0) return false;
+  mine.waiting = coroutine;
+  return true;
+} catch (const std::bad_alloc&) {
+  waiter_->result.error = UV_ENOMEM;
+  return false;
+}
+
+spawn_result spawn_awaitable::await_resume() noexcept { return waiter_->result; }
+
 }  // namespace uvreap

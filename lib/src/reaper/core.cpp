@@ -132,6 +132,7 @@ void core::close(bool abandon) noexcept {
   inbox_->close(in_copy);
   living_.clear();
   collected_.clear();
+  if (spawns_ != nullptr) in_copy ? spawns_->abandon() : give_up_spawns();
   barrier_.reset();
   reading_.barrier.reset();
 }
@@ -139,7 +140,7 @@ void core::close(bool abandon) noexcept {
 void core::discard(std::unique_ptr<child> one) noexcept {
   if (!one->unclaimed || is_closed_) return;
   orphans_->recycle(std::move(one));
-  look_for_work({source::any});  // which may have waited for a record
+  look_for_work(from_orphans);  // which may have waited for a record
 }
 
 // ---- wake
@@ -304,8 +305,18 @@ int core::watch(pid_t pid, std::unique_ptr<child>& wanted, const birth& expected
     wanted->id.let_go(claims_);
     return is_expected ? UV_EEXIST : UV_ESRCH;
   }
-  // Armed first, looked at second: however the child ends, one of the two sees it.
   child& one = bind(std::move(wanted), pidfd_error);
+  bool is_known = true;
+  if (look_first(one) == child_state::none) {
+    wanted = unbind(one);
+    is_known = deliver_reserved(pid, *wanted);
+  }
+  settle();
+  return is_known ? 0 : UV_ESRCH;
+}
+
+// Armed first, looked at second: however the child ends, one of the two sees it.
+child_state core::look_first(child& one) noexcept {
   child_state state = one.id.look();
   backend_.settle(one);
   if (state == child_state::ended) {
@@ -313,13 +324,7 @@ int core::watch(pid_t pid, std::unique_ptr<child>& wanted, const birth& expected
     backend_.disarm(one);
     hint(one, notice::already);
   }
-  bool is_known = true;
-  if (state == child_state::none) {
-    wanted = unbind(one);
-    is_known = deliver_reserved(pid, *wanted);
-  }
-  settle();
-  return is_known ? 0 : UV_ESRCH;
+  return state;
 }
 
 // Its number is a younger child's by now.
@@ -355,6 +360,14 @@ bool core::deliver_reserved(pid_t pid, child& wanted) noexcept {
   return true;
 }
 
+child& core::bind_newborn(std::unique_ptr<child> made, int pidfd_error) noexcept {
+  // Its number was another child's that is still watched here: other code took that one's status, or the
+  // number would not be free.
+  if (child* there = living_.find(made->pid())) gives_way(*there);
+  claims_.claim_newborn(made->pid(), made->claim);
+  return bind(std::move(made), pidfd_error);
+}
+
 // make(&pid) makes the child, or fails and there is none; it may throw std::bad_alloc before it did.
 template <class Make>
 int core::make_child(pid_t* out, std::unique_ptr<child>& wanted, Make make) {
@@ -363,13 +376,8 @@ int core::make_child(pid_t* out, std::unique_ptr<child>& wanted, Make make) {
   pid_t pid = 0;
   if (int error = make(&pid); error != 0) return error;
   *out = pid;
-
-  // Its number was another child's that is still watched here: other code took that one's status, or the
-  // number would not be free.
-  if (child* there = living_.find(pid)) gives_way(*there);
   int pidfd_error = identify(*wanted, pid);
-  claims_.claim_newborn(pid, wanted->claim);
-  backend_.settle(bind(std::move(wanted), pidfd_error));
+  backend_.settle(bind_newborn(std::move(wanted), pidfd_error));
   settle();
   return 0;
 }
@@ -395,6 +403,88 @@ int core::spawn(pid_t* out, const command& what, std::unique_ptr<child>& wanted)
     if (error == 0) output.begin();
     return error;
   });
+}
+
+// ---- spawn_async
+
+int core::open_spawns() noexcept try {
+  if (spawns_ != nullptr) return 0;
+  if (!claims_.claim_spawning()) return UV_ENOTSUP;
+  spawner* by = spawner::of_this_process();
+  if (by == nullptr) return UV_ENOMEM;
+  if (int error = by->start(); error != 0) return error;
+  auto fresh = std::make_shared<spawns>(*by);
+  auto is_made = [this] { sweep_next_turn(); };
+  if (int error = fresh->open(*reading_.loop, is_made, barrier_); error != 0) {
+    (void)fresh->close();
+    return error;
+  }
+  spawns_ = std::move(fresh);
+  return 0;
+} catch (const std::bad_alloc&) {
+  return UV_ENOMEM;
+}
+
+int core::spawn_async(const command& what, std::unique_ptr<child>& wanted, started_callback started) {
+  if (int error = open_spawns(); error != 0) return error;
+  if (spawns_->size() >= static_cast<std::size_t>(options_.spawn_queue)) return UV_EAGAIN;
+  bool captures = captured_output::is_wanted_by(what);
+  if (captures) {
+    wanted->output = std::make_unique<captured_output>(reading_);
+    if (int error = wanted->output->open(what); error != 0) return error;
+  }
+  command copy = captures ? wanted->output->with_pipes(what) : what;
+  if (!prepared_command::is_sound(copy)) return UV_EINVAL;
+  auto one = std::make_unique<order>(std::move(copy), spawns_);
+  auto from = std::make_unique<asked>();
+  from->record = std::move(wanted);
+  from->started = std::move(started);
+  child& record = *from->record;
+  if (int error = spawns_->ask(one, from); error != 0) return error;
+  if (record.ref) record.holds_the_loop = true, ++holding_;
+  settle();
+  return 0;
+}
+
+int core::cancel_spawn(std::uint64_t serial) noexcept {
+  auto cancelled = spawns_ != nullptr ? spawns_->cancel(serial) : nullptr;
+  if (cancelled == nullptr) return UV_ESRCH;
+  let_go(*cancelled->record);
+  settle();
+  return 0;
+}
+
+// From here on the child is watched, so the callback may do with it what it likes; its exit is a later
+// sweep's.
+void core::deliver_started(spawns::outcome one) noexcept {
+  std::unique_ptr<child>& record = one.from->record;
+  pid_t pid = one.made.pid;
+  if (one.error == 0) {
+    living_.make_room();
+    if (record->output != nullptr) record->output->begin();
+    record->id = std::move(one.made);
+    record->claim = claims::word_of(mark_, record->id.born().tag());
+    child& made = bind_newborn(std::move(record), one.pidfd_error);
+    if (made.is_reserved()) let_go(made);
+    // No backend tells of an end before it was armed, and SIGCHLD's sweep may be over.
+    if (look_first(made) == child_state::none) hint(made, notice::already);
+  } else {
+    let_go(*record);
+  }
+  settle();
+  one.from->started(one.error, pid);
+}
+
+// Whose child is there is handed over, as a child is that has been watched; the others are cancelled.
+void core::give_up_spawns() noexcept {
+  auto left = std::move(spawns_);
+  std::unique_ptr<asked> begun = left->close();
+  if (begun != nullptr) begun->started(UV_ECANCELED, 0);
+  while (left->has_work()) {
+    spawns::outcome one = left->take();
+    if (one.error == 0 && one.from->record->output != nullptr) one.from->record->output->begin();
+    one.from->started(one.error, one.made.pid);
+  }
 }
 
 // ---- the other calls

@@ -13,6 +13,7 @@
 #include "child/round.hpp"
 #include "end/deadlines.hpp"
 #include "end/terminations.hpp"
+#include "make/spawns.hpp"
 #include "orphans/orphans.hpp"
 #include "os/claims.hpp"
 #include "os/loop_thread.hpp"
@@ -39,6 +40,8 @@ class core : public std::enable_shared_from_this<core> {
   [[nodiscard]] int watch(pid_t, std::unique_ptr<child>&, const birth& expected = {}) noexcept;
   [[nodiscard]] int fork(pid_t* out, std::function<int()>& child_main, std::unique_ptr<child>&) noexcept;
   [[nodiscard]] int spawn(pid_t* out, const command&, std::unique_ptr<child>&);
+  [[nodiscard]] int spawn_async(const command&, std::unique_ptr<child>&, started_callback);
+  [[nodiscard]] int cancel_spawn(std::uint64_t serial) noexcept;
   [[nodiscard]] int release(pid_t) noexcept;
   [[nodiscard]] int detach(pid_t, std::uint64_t serial = 0) noexcept;  // serial 0: whichever
   [[nodiscard]] int exclude(pid_t) noexcept;
@@ -89,8 +92,13 @@ class core : public std::enable_shared_from_this<core> {
   [[nodiscard]] bool deliver_reserved(pid_t, child& wanted) noexcept;
   [[nodiscard]] child& bind(std::unique_ptr<child>, int pidfd_error) noexcept;
   [[nodiscard]] std::unique_ptr<child> unbind(child&) noexcept;
+  [[nodiscard]] child_state look_first(child&) noexcept;
+  child& bind_newborn(std::unique_ptr<child>, int pidfd_error) noexcept;
   template <class Make>
   [[nodiscard]] int make_child(pid_t* out, std::unique_ptr<child>&, Make);
+  [[nodiscard]] int open_spawns() noexcept;
+  void deliver_started(spawns::outcome) noexcept;
+  void give_up_spawns() noexcept;
   void hold(child&) noexcept;
   void let_go(child&) noexcept;
   void hint(child&, notice) noexcept;
@@ -115,6 +123,7 @@ class core : public std::enable_shared_from_this<core> {
   void take_posted() noexcept;
   [[nodiscard]] bool has_deliveries() const noexcept { return !ready_.empty() || !delivering_.empty(); }
   [[nodiscard]] int deliver() noexcept;
+  [[nodiscard]] int deliver_started_ones(int most) noexcept;
   void deliver(child&) noexcept;
   void deliver_change(child&) noexcept;
   void settle_missed() noexcept;
@@ -161,6 +170,7 @@ class core : public std::enable_shared_from_this<core> {
   poller poller_;
   alarm alarm_;  // for deadlines, terminations and unclaimed zombies
   std::shared_ptr<inbox> inbox_;
+  std::shared_ptr<spawns> spawns_;     // null before the first spawn_async()
   uv_handle<uv_poll_t> backend_poll_;  // closed before the backend, whose descriptor it polls
   uv_handle<uv_check_t> check_;
   uv_handle<uv_idle_t> idle_;

@@ -15,6 +15,7 @@ int check(const options& options) noexcept {
   if (options.sole_parent && options.children != scope::any()) return UV_EINVAL;
   if (options.budget < 1 || options.budget_time.count() < 1) return UV_EINVAL;
   if (options.poll_every.count() < 0 || options.unclaimed_grace.count() < 0) return UV_EINVAL;
+  if (options.spawn_queue < 1) return UV_EINVAL;
   return options.sigchld == sigchld_use::never && sigchld::is_ignored() ? UV_EINVAL : 0;
 }
 
@@ -195,6 +196,26 @@ int reaper::spawn(pid_t* out, const command& what, watch_options options, callba
     return now.spawn(out, what, record);
   });
 }
+
+int reaper::spawn_async(const command& what, watch_options options, started_callback started,
+                        callback ended) {
+  return spawn_async(what, std::move(options), std::move(started), std::move(ended), nullptr);
+}
+
+int reaper::spawn_async(const command& what, watch_options&& options, started_callback&& started,
+                        callback&& ended, std::uint64_t* serial) {
+  return impl_->ask(std::move(options), std::move(ended), [&](core& now, std::unique_ptr<child>& record) {
+    if (!started) return static_cast<int>(UV_EINVAL);
+    if (serial != nullptr) *serial = record->serial;
+    return now.spawn_async(what, record, std::move(started));
+  });
+}
+
+int reaper::cancel_spawn(std::uint64_t serial) {
+  return impl_->ask([&](core& now) { return now.cancel_spawn(serial); });
+}
+
+spawn_awaitable reaper::spawned(command what) { return {*this, std::move(what)}; }
 
 int reaper::release(pid_t pid) {
   return impl_->ask([&](core& now) { return now.release(pid); });

@@ -22,9 +22,12 @@ bool core::sweep() noexcept {
   ++stats_.sweeps;
   if (found_now_ != 0) settle_missed();
   int delivered = deliver();
+  if (spawns_ != nullptr) delivered += deliver_started_ones(options_.budget - delivered);
   if (is_closed_) return false;
   bool is_work_left = with_work_ != 0 && collect(delivered);
-  return !is_closed_ && (is_work_left || found_now_ != 0 || !ready_.empty() || !delivering_.empty());
+  bool is_one_made = spawns_ != nullptr && spawns_->has_work();
+  return !is_closed_ &&
+         (is_work_left || is_one_made || found_now_ != 0 || !ready_.empty() || !delivering_.empty());
 }
 
 // ---- deliver
@@ -38,6 +41,15 @@ int core::deliver() noexcept {
     deliver(*next);
   }
   return options_.budget;
+}
+
+int core::deliver_started_ones(int most) noexcept {
+  int delivered = 0;
+  while (!is_closed_ && spawns_->has_work() && delivered < most) {
+    deliver_started(spawns_->take());
+    ++delivered;
+  }
+  return delivered;
 }
 
 void core::deliver(child& one) noexcept {

@@ -1,0 +1,127 @@
+// The making of a child as the result of co_await.
+#include <doctest/doctest.h>
+#include <unistd.h>
+
+#include <coroutine>
+#include <exception>
+#include <utility>
+#include <vector>
+
+#include "support/spawns.hpp"
+
+using uvreap::command;
+using uvreap::exit_result;
+using uvreap::spawn_result;
+using uvreap::stdio;
+
+namespace {
+
+// A coroutine that starts at once, and can be destroyed while it waits.
+class waiting {
+ public:
+  struct promise_type {
+    waiting get_return_object() { return waiting(std::coroutine_handle<promise_type>::from_promise(*this)); }
+    std::suspend_never initial_suspend() noexcept { return {}; }
+    std::suspend_always final_suspend() noexcept { return {}; }
+    void return_void() {}
+    void unhandled_exception() { std::terminate(); }
+  };
+
+  explicit waiting(std::coroutine_handle<promise_type> frame) : frame_(frame) {}
+  waiting(waiting&& other) noexcept : frame_(std::exchange(other.frame_, nullptr)) {}
+  waiting& operator=(waiting&&) = delete;
+  ~waiting() { destroy(); }
+  void destroy() {
+    if (frame_) std::exchange(frame_, nullptr).destroy();
+  }
+  [[nodiscard]] bool done() const { return frame_.done(); }
+
+ private:
+  std::coroutine_handle<promise_type> frame_;
+};
+
+struct results {
+  std::vector<spawn_result> spawned;
+  std::vector<exit_result> ended;
+};
+
+waiting run(uvreap::reaper& reaper, command what, results& to) {
+  auto made = co_await reaper.spawned(std::move(what));
+  to.spawned.push_back(made);
+  if (made.error == 0) to.ended.push_back(co_await reaper.exit_of(made.pid));
+}
+
+}  // namespace
+
+TEST_CASE("co_await gives the pid of a command, and then its exit with what it wrote") {
+  test::stage stage;
+  results got;
+  command speak = test::shell("echo text; exit 3");
+  speak.capture(1000);
+  waiting one = run(stage.reaper, speak, got);
+  CHECK_FALSE(one.done());
+  stage.run_dry();
+  REQUIRE(one.done());
+  REQUIRE(got.spawned.size() == 1);
+  REQUIRE(got.ended.size() == 1);
+  CHECK(got.ended[0].error == 0);
+  CHECK(got.ended[0].exit.pid == got.spawned[0].pid);
+  CHECK(got.ended[0].exit.status.exit_code() == 3);
+  CHECK(got.ended[0].exit.output.bytes == "text\n");
+}
+
+TEST_CASE("what cannot be spawned goes on with the error, at once where the call says it") {
+  test::stage stage;
+  results got;
+  waiting sound = run(stage.reaper, {.argv = {"no-such-program-anywhere"}}, got);
+  CHECK_FALSE(sound.done());
+  stage.run_dry();
+  CHECK(sound.done());
+  CHECK(run(stage.reaper, {}, got).done());
+  CHECK(got.spawned == std::vector<spawn_result>{{.error = UV_ENOENT}, {.error = UV_EINVAL}});
+}
+
+TEST_CASE("a coroutine that is destroyed while it waits cancels: not begun, it is never made") {
+  test::stage stage;
+  test::scratch_directory scratch;
+  results got;
+  command touch{.argv = {"true"}, .output = stdio::file(scratch / "made", O_WRONLY | O_CREAT)};
+  {
+    test::long_spawn before(stage.reaper);
+    waiting one = run(stage.reaper, touch, got);
+    one.destroy();
+  }
+  test::spawned_child after;
+  REQUIRE(after.ask(stage.reaper, {.argv = {"true"}}) == 0);
+  stage.run_until([&] { return after.has_ended(); });
+  stage.run_dry();
+  CHECK(::access((scratch / "made").c_str(), F_OK) != 0);
+  CHECK(got.spawned.empty());
+}
+
+TEST_CASE("a coroutine that is destroyed while its child is being made leaves it detached") {
+  test::stage stage;
+  results got;
+  {
+    test::long_spawn slow;
+    waiting one = run(stage.reaper, {.argv = {"true"}, .input = slow.gate()}, got);
+    test::long_spawn::wait_until_being_made();
+  }
+  stage.run_dry();
+  stage.run_until([] { return test::children().empty(); });
+  CHECK(got.spawned.empty());
+  CHECK(stage.reaper.stats().reserved == 0);
+}
+
+TEST_CASE("a coroutine goes on with UV_ECANCELED when the reaper ends before its child is begun") {
+  results got;
+  test::stage stage;
+  test::long_spawn before(stage.reaper);
+  waiting one = run(stage.reaper, {.argv = {"true"}}, got);
+  SUBCASE("by close") { REQUIRE(stage.reaper.close() == 0); }
+  SUBCASE("by the destructor") { stage.destroy_reaper(); }
+  CHECK(one.done());
+  CHECK(got.spawned == std::vector<spawn_result>{{.error = UV_ECANCELED}});
+  before.open();
+  stage.run_dry();
+}
