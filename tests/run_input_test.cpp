@@ -48,7 +48,14 @@ TEST_CASE("a broken line is named by line and column, and the others run") {
         {R"({"name": "a"})", ":2:1: a job must have an \"argv\""},
         {R"({"argv": ["a\u0000b"]})", ":2:1: each word of argv must not hold a NUL"},
         {R"({"argv": ["a"], "timeout": -1})", ":2:1: timeout must be a number of seconds"},
-        {R"({"argv": ["a"], "timeout": 1e999})", ":2:1: [json.exception.out_of_range.406] number overflow"},
+        {R"({"argv": ["a"], "timeout": 1e999})", ":2:1: number overflow parsing '1e999'"},
+        {R"({"argv": ["a"], "timeout": "5 minutes"})", ":2:1: timeout must be a number of seconds"},
+        {R"({"argv": ["a"], "argv": ["b"]})", ":2:1: the key \"argv\" is there twice"},
+        {R"({"argv": ["a"], "env": {"A": "b", "A": "c"}})", ":2:1: the key \"A\" is there twice"},
+        {R"({"argv": ["a"], "stdin": 1})", ":2:1: stdin must be a string"},
+        {R"({"argv": ["a"], "rlimits": {"files": 1}})", ":2:1: rlimits: \"files\" is no limit of prlimit(1)"},
+        {R"({"argv": ["a"], "rlimits": {"nofile": -1}})",
+         ":2:1: each value of rlimits must be a whole number"},
         {R"({"argv": ["a"], "retries": 1.5})", ":2:1: retries must be a whole number"},
         {R"({"argv": ["a"], "env": {"A=B": "c"}})", ":2:1: env: \"A=B\" is no name"},
         {R"({"argv": ["a"], "env": {"A": 1}})", ":2:1: each value of env must be a string"},
@@ -102,7 +109,8 @@ TEST_CASE("a command that is not there is a failed job, and the rest goes on") {
   CHECK(run.errors.find("#1 nothing-of-that-name a cannot be run: no such file or directory\n") !=
         std::string::npos);
   CHECK(run.errors.find("#2 /etc/passwd cannot be run: permission denied\n") != std::string::npos);
-  CHECK(run.errors.find("#3 true cannot be run: no such file or directory\n") != std::string::npos);
+  CHECK(run.errors.find("#3 true cannot be run: its directory /nowhere: no such file or directory\n") !=
+        std::string::npos);
 }
 
 TEST_CASE("options that are no good are refused") {
@@ -111,11 +119,13 @@ TEST_CASE("options that are no good are refused") {
   check_refused({}, "no list, and no -- with a command");
   check_refused({"--"}, "no command after it");
   check_refused({list, "--", "true"}, "a list, or -- and a command, but not both");
-  check_refused({"-j", "0", list}, "--jobs");
-  check_refused({"-j", "many", list}, "--jobs");
+  for (const char* places :
+       {"many", "", "-1", "1.5", "++2", "+", "%", "0%", "+50%", "4x", "100001", "99999999999"})
+    check_refused({"-j", places, list}, "--jobs");
   check_refused({"--timeout", "-1", list}, "--timeout");
   check_refused({"--timeout", "nan", list}, "nan");
-  check_refused({"--grace", "x", list}, "--grace");
+  for (const char* time : {"x", "inf", "1e400", "1 s", "5min", "-5m", "", "1e9d", "s"})
+    check_refused({"--grace", time, list}, "--grace");
   check_refused({"--retries", "-1", list}, "--retries");
   check_refused({"--halt", "later", list}, "never, soon or now");
   check_refused({"--halt", "soon,fail=0", list}, "fail=N");
@@ -123,7 +133,17 @@ TEST_CASE("options that are no good are refused") {
   check_refused({"--sort", "colour", list}, "--sort");
   check_refused({"--backend", "finger", list}, "--backend");
   check_refused({"--nonsense", list}, "--nonsense");
-  check_refused({list, "another"}, "another");
+  check_refused({list, "another"}, "cannot read another: no such file or directory");
+  check_refused({"-", "-"}, "standard input can be read only once");
+  check_refused({"--", ":::", "a"}, "no command after it");
+  check_refused({"-a", list, list}, "its arguments are for a command");
+  check_refused({"-a", "", "--", "echo"}, "a file without a name");
+  check_refused({"-a", "/nothing", "--", "echo"}, "cannot read /nothing: no such file or directory");
+  check_refused({"-a", "-", "--", "echo", "::::", "-"}, "standard input can be read only once");
+  check_refused({"-0", list}, "-0");
+  check_refused({"echo", ":::", "a"}, "comes behind a command");
+  check_refused({"--", "echo", ":::", "a", ":::+", "b"}, "there are only combinations");
+  check_refused({"--", "echo", "::::"}, "no file after it");
   check_refused({"/nothing/of/that/name"}, "cannot read /nothing/of/that/name: no such file or directory");
   check_refused({"/tmp"}, "cannot read /tmp: illegal operation on a directory");
   check_refused({"--output", "/dev/null/x", list}, "cannot make /dev/null/x: not a directory");

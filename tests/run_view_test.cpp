@@ -2,12 +2,14 @@
 #include <doctest/doctest.h>
 #include <signal.h>
 
+#include <algorithm>
 #include <sstream>
 #include <string>
 #include <vector>
 
 #include "support/clean_floor.hpp"
 #include "support/run_program.hpp"
+#include "support/variable.hpp"
 
 namespace {
 
@@ -31,6 +33,41 @@ const char* const three =
     "{\"name\":\"a\",\"argv\":[\"sleep\",\"0.6\"]}\n";
 
 }  // namespace
+
+TEST_CASE("a terminal that knows no escape sequences gets plain lines") {
+  test::clean_floor floor;
+  if (test::no_terminals()) return;
+  for (const char* kind : {"dumb", ""}) {
+    CAPTURE(kind);
+    const test::variable terminal("TERM", kind);
+    run_program run({"-j1", "-k", list_of("sleep 0.3\nfalse\n")}, where::whole_terminal);
+    CHECK(run.end() == 1);
+    CHECK(run.count("#1 sleep 0.3 exited with 0") == 1);
+    CHECK(run.output.find('\033') == std::string::npos);
+    CHECK(run.output.find("\r\033") == std::string::npos);
+  }
+}
+
+TEST_CASE("what jobs are called stays on its line, and commands no terminal") {
+  test::clean_floor floor;
+  auto list = list_of(R"({"name":"a\nb\u001b]0;title\u0007\u009b1m","argv":["false"]})"
+                      "\nfalse '\033[31m' caf\303\251 '\377'\n");
+  run_program run({"-j1", "-k", "--sort", "number", list});
+  CHECK(run.end() == 2);
+  CHECK(std::count(run.errors.begin(), run.errors.end(), '\n') == 6);
+  for (const char* text :
+       {R"(#1 a\nb\x1b]0;title\x07\xc2\x9b1m exited with 1)", R"(  a\nb\x1b]0;title\x07\xc2\x9b1m)",
+        "#2 false \\x1b[31m caf\303\251 \\xff exited with 1"})
+    CHECK_MESSAGE(run.errors.find(text) != std::string::npos, text, " is not in ", run.errors);
+  for (char c : {'\033', '\007', '\233', '\377'}) CHECK(run.errors.find(c) == std::string::npos);
+
+  run_program one({"--", "/nowhere/\033[31m"});
+  CHECK(one.end() == 127);
+  CHECK(one.errors.find(R"(/nowhere/\x1b[31m cannot be run)") != std::string::npos);
+  run_program wrong({list_of("{\"a\\u001bb\": 1}\n")});
+  CHECK(wrong.end() == 255);
+  CHECK(wrong.errors.find(R"(unknown key "a\x1bb")") != std::string::npos);
+}
 
 TEST_CASE("on a terminal a line tells how far it is, and Ctrl-C ends the jobs") {
   test::clean_floor floor;

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <cstddef>
+#include <cstdlib>
 #include <utility>
 
 namespace {
@@ -11,12 +12,19 @@ namespace {
 constexpr std::size_t enough_to_wait_for = 256 << 10;
 constexpr std::string_view erase_line = "\r\033[K";
 
+// Without these an escape sequence is text (terminfo, "dumb").
+bool knows_escape_sequences() {
+  const char* kind = std::getenv("TERM");
+  return kind != nullptr && *kind != '\0' && std::string_view(kind) != "dumb";
+}
+
 }  // namespace
 
 console::console(uv_loop_t& loop, std::function<void(int error)> failed)
     : out_(loop, failed),
       err_(loop, std::move(failed), STDERR_FILENO),
-      is_one_terminal_(out_.is_terminal() && err_.is_terminal()) {}
+      is_one_terminal_(out_.is_terminal() && err_.is_terminal()),
+      has_live_line_(err_.is_terminal() && knows_escape_sequences()) {}
 
 void console::out(std::string_view text) { write(to_out(), text); }
 void console::err(std::string_view text) { write(err_, text); }

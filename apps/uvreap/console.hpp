@@ -18,7 +18,7 @@ class console {
   void err(std::string_view text);
   void live(std::string line);  // in place of the one that is there; empty: none
 
-  [[nodiscard]] bool has_live_line() const { return err_.is_terminal(); }
+  [[nodiscard]] bool has_live_line() const { return has_live_line_; }
   [[nodiscard]] int columns() const;
 
   // Too much waits to be read: who can wait should, until drained is called.
@@ -32,5 +32,6 @@ class console {
   output out_;
   output err_;
   bool is_one_terminal_;  // both are the same: one writer, or the two would cross
+  bool has_live_line_;
   std::string live_;
 };

@@ -16,6 +16,8 @@ using std::chrono::nanoseconds;
 
 constexpr int most_begun_a_turn = 8;  // a spawn takes a tenth of a millisecond, and the loop has other work
 constexpr std::uint64_t progress_ms = 100;
+constexpr nanoseconds longest_lack =
+    std::chrono::seconds(2);  // of descriptors or processes, with no job running
 constexpr int ending_signals[] = {SIGINT, SIGTERM, SIGHUP};
 
 nanoseconds now() { return nanoseconds(uv_hrtime()); }
@@ -41,15 +43,7 @@ job_runner::job_runner(uv_loop_t& loop, const run_settings& settings, console& c
       console_(console),
       report_(report),
       reaper_(loop, {.backend = settings.backend}),
-      outputs_(loop, console, settings),
-      reader_(settings.list == "-" ? "standard input" : settings.list),
-      source_(
-          loop,
-          [this](std::string_view text) {
-            text.empty() ? reader_.end() : reader_.feed(text);
-            fill();
-          },
-          [this](int error) { fail("cannot read the list: " + std::string(uv_strerror(error))); }) {
+      outputs_(loop, console, settings) {
   uv_timer_init(&loop_, &again_);
   uv_timer_init(&loop_, &progress_);
   again_.data = progress_.data = this;
@@ -71,15 +65,16 @@ void job_runner::start() {
     if (int error = uv_signal_start(&interrupts_[i], heard, ending_signals[i]); error != 0)
       return fail(std::string("cannot listen to signals: ") + uv_strerror(error));
   }
-  if (!settings_.command.empty()) {
-    reader_.end();
-    waiting_.push_back({.what = {.number = 1, .name = settings_.command.front(), .argv = settings_.command}});
-    return fill();
-  }
-  if (int error = outputs_.open(); error != 0)
+  if (int error = settings_.is_one_command() ? 0 : outputs_.open(); error != 0)
     return fail("cannot make " + settings_.directory + ": " + uv_strerror(error));
-  if (int error = source_.open(settings_.list.c_str()); error != 0)
-    return fail("cannot read " + settings_.list + ": " + uv_strerror(error));
+  auto hinted = [this](const std::string& what) {
+    if (!settings_.quiet) console_.err("uvreap run: " + what + '\n');
+  };
+  try {
+    list_ = make_job_list(loop_, settings_, {.more = [this] { fill(); }, .hinted = hinted});
+  } catch (const list_error& error) {
+    return fail(error.what());
+  }
   if (console_.has_live_line()) {
     auto tick = [](uv_timer_t* timer) { static_cast<job_runner*>(timer->data)->show_progress(); };
     uv_timer_start(&progress_, tick, progress_ms, progress_ms);
@@ -118,10 +113,10 @@ std::optional<job_runner::attempt> job_runner::next() {
 }
 
 std::optional<job_runner::attempt> job_runner::next_of_list() {
-  while (!stopping_ && !reader_.is_over()) try {
-      if (auto job = reader_.next()) return attempt{.what = std::move(*job)};
-      if (!reader_.is_over()) source_.read();
-      return {};
+  while (!stopping_ && !list_->is_over()) try {
+      auto job = list_->next();
+      if (!job) return {};
+      return attempt{.what = std::move(*job)};
     } catch (const list_error& error) {
       report_.complained(error.what());
       own_error_ = true;
@@ -131,49 +126,61 @@ std::optional<job_runner::attempt> job_runner::next_of_list() {
   return {};
 }
 
-uvreap::command job_runner::command_for(const job& job) const {
-  uvreap::command command{.argv = job.argv, .cwd = job.cwd};
-  command.env.set = job.env;
-  if (!settings_.command.empty()) return command;  // it has our descriptors, and our terminal's group
-  command.input = uvreap::stdio::null();
+void job_runner::complete(uvreap::command& command, bool has_input) const {
+  if (settings_.is_one_command()) return;  // it has our descriptors, and our terminal's group
+  if (!has_input) command.input = uvreap::stdio::null();
   command.group = uvreap::process_group::created;
-  return command;
 }
 
 bool job_runner::begin(attempt wanted) {
   running_.push_back(std::move(wanted));
   auto place = std::prev(running_.end());
   const job& job = place->what;
-  uvreap::command command = command_for(job);
+  job_command child(job);
+  complete(child.what, job.input.has_value());
   int error = 0;
-  if (settings_.command.empty()) {
+  if (!settings_.is_one_command()) {
     place->output = outputs_.make(
         job.number,
         {.wrote = [this, place](stream to, std::string_view text) { report_.wrote(place->what, to, text); },
          .noted = [this, place](const std::string& what) { report_.noted(place->what, what); }});
-    error = place->output->prepare(command);
+    error = place->output->prepare(child.what);
   }
   place->began = now();
   if (error == 0) {
     uvreap::watch_options options{.timeout = job.timeout.value_or(settings_.timeout),
                                   .grace = settings_.grace};
-    error = reaper_.spawn(&place->pid, command, options,
-                          [this, place](const uvreap::child_exit& exit) { on_exit(place, exit); });
+    error = child.spawn(reaper_, &place->pid, options,
+                        [this, place](const uvreap::child_exit& exit) { on_exit(place, exit); });
   }
   if (error == 0) {
+    lack_began_.reset();
     if (place->output) place->output->begun();
     report_.started(job, place->number, place->pid);
     return true;
   }
+  std::string why = child.why(error);
   attempt failed = std::move(*place);
   running_.erase(place);
   failed.output.reset();
-  if (passes(error) && !running_.empty()) {
+  if (passes(error)) {
+    std::string name = failed.what.name;
     waiting_.push_front(std::move(failed));
+    if (running_.empty()) wait_for_room("cannot run " + name + ": " + why);
     return false;
   }
-  settle(failed.what, {.attempt = failed.number, .error = error});
+  settle(failed.what, {.attempt = failed.number, .error = error, .reason = why});
   return true;
+}
+
+// None of our jobs will make room by its end. Others may, or a job that ended just now and is not all let go
+// of.
+void job_runner::wait_for_room(const std::string& lack) {
+  if (!lack_began_) lack_began_ = now();
+  if (now() - *lack_began_ > longest_lack) return fail(lack);
+  constexpr std::uint64_t retry_ms = 20;
+  uv_timer_start(
+      &again_, [](uv_timer_t* timer) { static_cast<job_runner*>(timer->data)->fill(); }, retry_ms, 0);
 }
 
 // ---- end
@@ -184,6 +191,7 @@ void job_runner::on_exit(place place, const uvreap::child_exit& exit) {
   auto said = [this, place, end]() mutable {
     attempt done = std::move(*place);
     running_.erase(place);
+    done.output.reset();  // its descriptors are the next job's
     int retries = done.what.retries.value_or(settings_.retries);
     end.tried_again = end.failed() && !stopping_ && done.number <= retries;
     settle(done.what, end);
@@ -199,7 +207,7 @@ void job_runner::on_exit(place place, const uvreap::child_exit& exit) {
 void job_runner::settle(const job& job, const job_end& end) {
   report_.ended(job, end);
   if (end.tried_again) return;
-  if (!settings_.command.empty()) status_of_one_ = status_as_shell(end);
+  if (settings_.is_one_command()) status_of_one_ = status_as_shell(end);
   if (!end.failed()) {
     ++counts_.done;
     return;
@@ -228,7 +236,7 @@ void job_runner::kill_all() {
   for (attempt& one : running_) {
     if (one.has_ended) continue;
     // What has ended meanwhile need not be killed. A single command is in our group.
-    (void)(settings_.command.empty() ? kill_group(reaper_, one.pid) : reaper_.kill(one.pid, SIGKILL));
+    (void)(settings_.is_one_command() ? reaper_.kill(one.pid, SIGKILL) : kill_group(reaper_, one.pid));
   }
 }
 
@@ -250,11 +258,11 @@ void job_runner::fail(const std::string& what) {
 }
 
 void job_runner::finish_if_done() {
-  bool all_begun = stopping_ || (reader_.is_over() && waiting_.empty());
+  bool all_begun = stopping_ || (list_->is_over() && waiting_.empty());
   if (!all_begun || !running_.empty() || finished_) return;
   finished_ = true;
   counts_.failed += waiting_.size();  // they had failed, and are not tried again
-  source_.close();
+  if (list_) list_->close();
   bool nothing_began = own_error_ && counts_.done + counts_.failed + counts_.list_errors == 0;
   if (!nothing_began) report_.finished(totals());
   (void)reaper_.close();
@@ -274,12 +282,10 @@ run_totals job_runner::totals() const {
     all.slowest = running_.front().what.name + " (" + text_of(now() - running_.front().began) + ")";
   auto ended = static_cast<double>(counts_.done + counts_.failed);
   double seconds = std::chrono::duration<double>(all.wall).count();
-  double share =
-      source_.size() == 0 ? 0 : static_cast<double>(reader_.consumed()) / static_cast<double>(source_.size());
-  if (reader_.is_over()) share = 1;
-  // So many of the list's bytes were so many jobs.
+  double share = list_->share();
+  // So much of the list was so many jobs.
   if (share > 0 && ended > 0)
-    all.seconds_left = seconds * (static_cast<double>(reader_.jobs()) / share - ended) / ended;
+    all.seconds_left = seconds * (static_cast<double>(list_->jobs()) / share - ended) / ended;
   return all;
 }
 

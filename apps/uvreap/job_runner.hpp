@@ -13,9 +13,9 @@
 #include <uvreap/reaper.hpp>
 
 #include "job.hpp"
+#include "job_command.hpp"
+#include "job_list.hpp"
 #include "job_outputs.hpp"
-#include "job_reader.hpp"
-#include "job_source.hpp"
 #include "run_report.hpp"
 #include "run_settings.hpp"
 
@@ -53,7 +53,8 @@ class job_runner {
   void finish_if_done();
   void show_progress();
   [[nodiscard]] run_totals totals() const;
-  [[nodiscard]] uvreap::command command_for(const job&) const;
+  void complete(uvreap::command&, bool has_input) const;
+  void wait_for_room(const std::string& lack);
 
   uv_loop_t& loop_;
   const run_settings& settings_;
@@ -61,15 +62,15 @@ class job_runner {
   run_report& report_;
   uvreap::reaper reaper_;
   job_outputs outputs_;
-  job_reader reader_;
-  job_source source_;
-  uv_timer_t again_{};  // more places than a turn may fill
+  std::unique_ptr<job_list> list_;
+  uv_timer_t again_{};  // more places than a turn may fill, or there was no room
   uv_timer_t progress_{};
   uv_signal_t interrupts_[3]{};
 
   std::list<attempt> running_;  // the eldest first
   std::list<attempt> waiting_;  // to be tried again, or for a descriptor
   std::chrono::nanoseconds began_{0};
+  std::optional<std::chrono::nanoseconds> lack_began_;  // of room for any job at all
   run_totals counts_;
   bool stopping_ = false;  // nothing new begins
   bool finished_ = false;

@@ -1,5 +1,6 @@
 // What uvreap run says of a single command: everything that the kernel told.
 #include "../shared/printed.hpp"
+#include "../shared/visible_text.hpp"
 #include "measures.hpp"
 #include "run_report.hpp"
 
@@ -16,7 +17,7 @@ class one_command_report : public run_report {
   void noted(const job&, const std::string&) override {}
 
   void ended(const job& job, const job_end& end) override {
-    std::string text = job.name + ' ' + end.text() + '\n';
+    std::string text = visible_text(job.name) + ' ' + end.text() + '\n';
     if (end.error != 0) return console_.err("uvreap run: " + text);
     if (quiet_) return;
     const uvreap::resource_usage& usage = end.exit.usage;

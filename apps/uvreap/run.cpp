@@ -7,6 +7,7 @@
 #include <string>
 
 #include "console.hpp"
+#include "dry_run.hpp"
 #include "job_runner.hpp"
 #include "run_report.hpp"
 #include "run_settings.hpp"
@@ -16,9 +17,20 @@ namespace {
 constexpr int our_error = 255;
 
 std::unique_ptr<run_report> report_for(console& console, const run_settings& settings) {
-  if (settings.json) return make_json_run_report(console, !settings.command.empty());
-  if (!settings.command.empty()) return make_one_command_report(console, settings);
+  if (settings.json) return make_json_run_report(console, settings.is_one_command());
+  if (settings.is_one_command()) return make_one_command_report(console, settings);
   return make_text_run_report(console, settings);
+}
+
+int print_jobs(uv_loop_t& loop, const run_settings& settings) {
+  dry_run* run = nullptr;
+  auto failed = [&run](int error) { run->fail("cannot write: " + std::string(uv_strerror(error))); };
+  console console(loop, failed);
+  dry_run the_run(loop, settings, console);
+  run = &the_run;
+  the_run.start();
+  uv_run(&loop, UV_RUN_DEFAULT);
+  return the_run.exit_status();
 }
 
 }  // namespace
@@ -32,6 +44,10 @@ int run(int argc, char** argv) {
   if (int error = uv_loop_init(&loop); error != 0) {
     std::fprintf(stderr, "uvreap run: cannot make a loop: %s\n", uv_strerror(error));
     return our_error;
+  }
+  if (settings.dry_run) {
+    int status = print_jobs(loop, settings);
+    return uv_loop_close(&loop) == 0 ? status : our_error;
   }
   int status = our_error;
   {

@@ -1,10 +1,9 @@
 #include "run_report.hpp"
 
-#include <uv.h>
-
 #include <utility>
 
 #include "../shared/printed.hpp"
+#include "../shared/visible_text.hpp"
 #include "job_table.hpp"
 #include "measures.hpp"
 
@@ -58,7 +57,7 @@ class text_report : public run_report {
     if (now.seconds_left)
       line += ", left " + text_of(std::chrono::duration_cast<std::chrono::nanoseconds>(
                               std::chrono::duration<double>(*now.seconds_left)));
-    if (!now.slowest.empty()) line += ", slowest " + now.slowest;
+    if (!now.slowest.empty()) line += ", slowest " + visible_text(now.slowest);
     auto width = static_cast<std::size_t>(console_.columns()) - 1;
     console_.live(line.substr(0, width));
   }
@@ -74,7 +73,9 @@ class text_report : public run_report {
   }
 
  private:
-  static std::string who(const job& job) { return '#' + std::to_string(job.number) + ' ' + job.name; }
+  static std::string who(const job& job) {
+    return '#' + std::to_string(job.number) + ' ' + visible_text(job.name);
+  }
   void say(const std::string& line) { console_.err(line + '\n'); }
 
   console& console_;
@@ -86,7 +87,7 @@ class text_report : public run_report {
 }  // namespace
 
 std::string job_end::text() const {
-  if (error != 0) return std::string("cannot be run: ") + uv_strerror(error);
+  if (error != 0) return "cannot be run: " + reason;
   std::string said = exit.lost ? "was waited for by somebody else" : exit.status.text();
   return exit.timed_out ? said + " after its timeout" : said;
 }

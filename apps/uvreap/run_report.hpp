@@ -21,7 +21,8 @@
 struct job_end {
   int attempt = 1;
   pid_t pid = 0;
-  int error = 0;  // UV_E*: it was never there, and the rest is empty
+  int error = 0;         // UV_E*: it was never there, and the rest is empty
+  std::string reason{};  // of that error, in words
   uvreap::child_exit exit{};
   std::chrono::nanoseconds wall{0};
   bool tried_again = false;

@@ -7,6 +7,8 @@
 #include <uvreap/reaper.hpp>
 #include <vector>
 
+#include "argument_list.hpp"
+
 enum class output_mode {
   group,  // what a job wrote, in one piece when it has ended
   lines,  // each line as it comes
@@ -20,8 +22,15 @@ struct run_settings {
   // Reads the command line. With a value: exit with it now (--help: 0; an error, which is said: 255).
   [[nodiscard]] std::optional<int> read(int argc, char** argv);
 
-  std::vector<std::string> command;  // one command; empty: the jobs of a list
-  std::string list;                  // a file, or "-"
+  // One command with our own input and output, and not jobs.
+  [[nodiscard]] bool is_one_command() const { return !command.empty() && arguments.empty(); }
+
+  std::vector<std::string> command;      // empty: the jobs are those of lists
+  std::vector<argument_list> arguments;  // the command is run for each combination; empty: once
+  char argument_end = '\n';              // in files
+  std::vector<std::string> lists;        // files, or "-"
+  bool by_shell = false;                 // sh reads lines and command
+  bool dry_run = false;
   int at_once = 1;
   std::chrono::milliseconds timeout{0};  // 0: none
   std::chrono::milliseconds grace{5000};
