@@ -136,26 +136,32 @@ std::optional<int> run_settings::read(int argc, char** argv) {
   add_time_option(app, "--timeout", timeout,
                   "a job that runs longer is ended; 0: never. 1.5 (seconds), 90s, 5m, 2h, 1d");
   add_time_option(app, "--grace", grace, "from SIGTERM to SIGKILL; 5s without it");
-  app.add_option("--retries", retries, "how often a failed job is tried again")->check(CLI::Range(0, 1000));
+  app.add_option("--retries", retries, "how often a failed job is tried again")
+      ->check(CLI::Range(0, 1000).description(""))
+      ->option_text("N");
   auto* keep =
       app.add_flag("-k,--keep-going", keep_going, "begin new jobs after a failure too: --halt never");
   app.add_option("--halt", halt,
                  "never; soon: begin no more jobs after a failure (the default); now: end those\n"
                  "that run too. soon,fail=N and now,fail=N wait for N failures")
+      ->option_text("WHEN")
       ->excludes(keep);
   app.add_option("--output", where,
                  "group: what a job wrote when it has ended; lines: each line as it comes;\n"
                  "none: dropped; else a directory for NUMBER.out and NUMBER.err")
-      ->capture_default_str();
-  app.add_option("--sort", sort, "a table at the end, by number, name, wall, cpu, rss or status")
+      ->option_text("group|lines|none|DIRECTORY");
+  app.add_option("--sort", sort, "a table at the end, in this order")
       ->transform(CLI::CheckedTransformer(keys).description(""))
-      ->option_text("KEY");
-  app.add_option("--rows", rows, "of that table")->check(CLI::Range(0, 100'000))->capture_default_str();
+      ->option_text("number|name|wall|cpu|rss|status");
+  app.add_option("--rows", rows, "of that table; 20 without it")
+      ->check(CLI::Range(0, 100'000).description(""))
+      ->option_text("N");
   app.add_flag("--json", json, "say everything as JSON, an object a line, on standard output");
   app.add_flag("-q,--quiet", quiet, "say nothing but errors");
   add_backend_option(app, backend);
 
-  app.set_version_flag("--version", "uvreap " UVREAP_VERSION);
+  app.set_version_flag("--version", "uvreap " UVREAP_VERSION, "print the version");
+  app.set_help_flag("-h,--help", "print this");
 
   char** dashes =
       std::find_if(argv + 1, argv + argc, [](const char* word) { return std::string_view(word) == "--"; });
