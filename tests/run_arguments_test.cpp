@@ -71,6 +71,17 @@ TEST_CASE("arguments come from files, a line each or up to a NUL, and from stand
   CHECK(nul.output == "[a b]\n[c]\n");
 }
 
+TEST_CASE("arguments may be typed, and how to end them is said") {
+  test::clean_floor floor;
+  if (test::no_terminals()) return;
+  run_program run({"-j0", "--", "echo", "got"}, where::whole_terminal);
+  REQUIRE(run.read_until("reads from the terminal; Ctrl-D ends the list"));
+  for (char key : {'x', '\n'}) run.press(key);
+  REQUIRE(run.read_until("got x"));
+  run.press('\004');
+  CHECK(run.end() == 0);
+}
+
 TEST_CASE("an argument that is none is named by line and column, and the others are taken") {
   test::clean_floor floor;
   auto list = list_of(std::string("a\nb\0c\nd\n", 8));

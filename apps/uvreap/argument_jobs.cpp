@@ -46,7 +46,7 @@ class argument_jobs : public job_list {
     for (argument_source& source : sources_) source.close();
   }
 
-  [[nodiscard]] double share() const override { return sources_[0].share(); }
+  [[nodiscard]] std::optional<double> share() const override { return sources_[0].share(); }
 
  private:
   // The lists behind the first. False: not all of it was read yet.

@@ -65,9 +65,9 @@ void argument_source::close() {
   file_.reset();
 }
 
-double argument_source::share() const {
+std::optional<double> argument_source::share() const {
   if (is_over()) return 1;
   if (list_.file.empty()) return static_cast<double>(next_word_) / static_cast<double>(list_.words.size());
-  if (size_.value_or(0) == 0) return 0;
+  if (size_.value_or(0) == 0) return {};
   return static_cast<double>(text_.consumed()) / static_cast<double>(*size_);
 }

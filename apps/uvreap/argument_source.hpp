@@ -22,7 +22,7 @@ class argument_source {
   [[nodiscard]] bool is_over() const;
   void close();
 
-  [[nodiscard]] double share() const;  // handed out, from 0 to 1; 0: that cannot be known
+  [[nodiscard]] std::optional<double> share() const;  // as that of a job_list
 
  private:
   [[nodiscard]] std::optional<std::string> next_of_file();

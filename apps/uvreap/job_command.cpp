@@ -18,7 +18,7 @@ uvreap::command plain_command(const job& job) {
 
 }  // namespace
 
-job_command::job_command(const job& job) : what(plain_command(job)), job_(job), plain_(what) {}
+job_command::job_command(const job& job) : what(plain_command(job)), job_(job) {}
 
 job_command::~job_command() {
   if (input_ >= 0) ::close(input_);
@@ -50,13 +50,15 @@ int job_command::make_input() {
 }
 
 // spawn() looks in our own PATH.
-int job_command::find() { return job_.env.contains("PATH") ? find_program(plain_, &what.program) : 0; }
+int job_command::find() {
+  return job_.env.contains("PATH") ? find_program(plain_command(job_), &what.program) : 0;
+}
 
 // By prlimit(1), which becomes the program: spawn() itself sets none.
 int job_command::set_limits() {
   if (job_.limits.empty()) return 0;
   std::string file;
-  if (int error = find_program(plain_, &file); error != 0) return error;
+  if (int error = find_program(plain_command(job_), &file); error != 0) return error;
   std::vector<std::string> argv{"prlimit"};
   for (const auto& [name, limit] : job_.limits) argv.push_back("--" + name + '=' + limit);
   argv.insert(argv.end(), {"--", file});
@@ -68,7 +70,7 @@ int job_command::set_limits() {
 
 std::string job_command::why(int error) const {
   std::string file;
-  if (!job_.limits.empty() && error == UV_ENOENT && find_program(plain_, &file) == 0)
+  if (!job_.limits.empty() && error == UV_ENOENT && find_program(plain_command(job_), &file) == 0)
     return "prlimit(1), which sets its rlimits: " + std::string(uv_strerror(error));
-  return spawn_failure(plain_, error);
+  return spawn_failure(plain_command(job_), error);
 }

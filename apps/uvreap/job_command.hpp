@@ -27,6 +27,5 @@ class job_command {
   [[nodiscard]] int set_limits();
 
   const job& job_;
-  const uvreap::command plain_;  // as the job has it
   int input_ = -1;
 };

@@ -19,7 +19,7 @@ class one_job : public job_list {
   }
   [[nodiscard]] bool is_over() const override { return jobs() != 0; }
   void close() override {}
-  [[nodiscard]] double share() const override { return jobs() != 0 ? 1 : 0; }
+  [[nodiscard]] std::optional<double> share() const override { return jobs() != 0 ? 1 : 0; }
 
  private:
   job only_;

@@ -27,8 +27,8 @@ class job_list {
   [[nodiscard]] virtual bool is_over() const = 0;
   virtual void close() = 0;  // nothing more is read
 
-  // How much of the whole was handed out, from 0 to 1; 0: that cannot be known.
-  [[nodiscard]] virtual double share() const = 0;
+  // How much of the whole was handed out, from 0 to 1; empty: that cannot be known.
+  [[nodiscard]] virtual std::optional<double> share() const = 0;
   [[nodiscard]] std::uint64_t jobs() const { return jobs_; }  // so many were handed out
 
  protected:

@@ -282,7 +282,7 @@ run_totals job_runner::totals() const {
     all.slowest = running_.front().what.name + " (" + text_of(now() - running_.front().began) + ")";
   auto ended = static_cast<double>(counts_.done + counts_.failed);
   double seconds = std::chrono::duration<double>(all.wall).count();
-  double share = list_->share();
+  double share = list_->share().value_or(0);
   // So much of the list was so many jobs.
   if (share > 0 && ended > 0)
     all.seconds_left = seconds * (static_cast<double>(list_->jobs()) / share - ended) / ended;

@@ -46,9 +46,9 @@ class listed_jobs : public job_list {
     source_.reset();
   }
 
-  [[nodiscard]] double share() const override {
+  [[nodiscard]] std::optional<double> share() const override {
     if (is_over()) return 1;
-    if (size_.value_or(0) == 0) return 0;
+    if (size_.value_or(0) == 0) return {};
     return static_cast<double>(passed_ + (reader_ ? reader_->consumed() : 0)) / static_cast<double>(*size_);
   }
 

@@ -99,7 +99,9 @@ std::optional<int> run_settings::read(int argc, char** argv) {
   app.footer(
       "uvreap run [OPTIONS] -- CMD ARG...              one command, with our input and output\n"
       "uvreap run [OPTIONS] -- CMD ARG... ::: ARG...   CMD once for each ARG behind :::\n"
-      "uvreap run [OPTIONS] -a FILE -- CMD ARG...      CMD once for each line of FILE\n"
+      "uvreap run [OPTIONS] -a FILE -- CMD ARG...      CMD once for each line of FILE; -: of standard "
+      "input,\n"
+      "                                                as with -j or -0 where no argument is given\n"
       "uvreap run [OPTIONS] FILE...                    lists of commands\n\n"
       "A list of commands has one a line, or a JSON object a line, or is one JSON array. In CMD {} is the\n"
       "argument, {.} without its extension, {/} without its directory, {/.} without both, {//} its "
