@@ -13,7 +13,7 @@ namespace {
 // Only the first list is read as it goes; the others are gone through again and again, and so are held.
 class argument_jobs : public job_list {
  public:
-  argument_jobs(uv_loop_t& loop, const run_settings& settings, listener listener)
+  argument_jobs(uv_loop_t& loop, const run_settings& settings, const listener& listener)
       : command_(settings.command, settings.arguments.size()), by_shell_(settings.by_shell) {
     if (std::string sign = shell_sign_in(settings.command); !sign.empty() && !by_shell_)
       listener.hinted(no_shell_hint(sign));
@@ -84,6 +84,6 @@ class argument_jobs : public job_list {
 }  // namespace
 
 std::unique_ptr<job_list> make_argument_jobs(uv_loop_t& loop, const run_settings& settings,
-                                             job_list::listener listener) {
-  return std::make_unique<argument_jobs>(loop, settings, std::move(listener));
+                                             const job_list::listener& listener) {
+  return std::make_unique<argument_jobs>(loop, settings, listener);
 }

@@ -8,7 +8,8 @@ namespace {
 std::string command_line(const job& job) {
   std::string line;
   if (!job.cwd.empty()) line += "-C " + shell_word(job.cwd) + ' ';
-  for (const auto& [name, value] : job.env) line += shell_word(name + '=' + value) + ' ';
+  for (const auto& [name, value] : job.env)
+    line.append(shell_word(std::string(name).append("=").append(value))).append(" ");
   if (!line.empty()) line = "env " + line;
   return line + shell_line(job.argv);
 }

@@ -60,7 +60,8 @@ int job_command::set_limits() {
   std::string file;
   if (int error = find_program(plain_command(job_), &file); error != 0) return error;
   std::vector<std::string> argv{"prlimit"};
-  for (const auto& [name, limit] : job_.limits) argv.push_back("--" + name + '=' + limit);
+  for (const auto& [name, limit] : job_.limits)
+    argv.push_back(std::string("--").append(name).append("=").append(limit));
   argv.insert(argv.end(), {"--", file});
   argv.insert(argv.end(), what.argv.begin() + 1, what.argv.end());
   what.argv = std::move(argv);

@@ -35,10 +35,10 @@ bool reads_terminal(const run_settings& settings) {
 }  // namespace
 
 std::unique_ptr<job_list> make_job_list(uv_loop_t& loop, const run_settings& settings,
-                                        job_list::listener listener) {
+                                        const job_list::listener& listener) {
   if (reads_terminal(settings)) listener.hinted("reads from the terminal; Ctrl-D ends the list");
-  if (settings.command.empty()) return make_listed_jobs(loop, settings, std::move(listener));
-  if (!settings.is_one_command()) return make_argument_jobs(loop, settings, std::move(listener));
+  if (settings.command.empty()) return make_listed_jobs(loop, settings, listener);
+  if (!settings.is_one_command()) return make_argument_jobs(loop, settings, listener);
   if (settings.by_shell) return std::make_unique<one_job>(shell_job_of(joined(settings.command)));
   if (command_template(settings.command, 1).has_replacements())
     listener.hinted(

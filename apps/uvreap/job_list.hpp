@@ -43,8 +43,10 @@ class job_list {
 
 // The lists, or the command with its arguments, that the settings name. Throws list_error: one of the files
 // cannot be read.
-[[nodiscard]] std::unique_ptr<job_list> make_job_list(uv_loop_t&, const run_settings&, job_list::listener);
+[[nodiscard]] std::unique_ptr<job_list> make_job_list(uv_loop_t&, const run_settings&,
+                                                      const job_list::listener&);
 
-[[nodiscard]] std::unique_ptr<job_list> make_listed_jobs(uv_loop_t&, const run_settings&, job_list::listener);
+[[nodiscard]] std::unique_ptr<job_list> make_listed_jobs(uv_loop_t&, const run_settings&,
+                                                         const job_list::listener&);
 [[nodiscard]] std::unique_ptr<job_list> make_argument_jobs(uv_loop_t&, const run_settings&,
-                                                           job_list::listener);
+                                                           const job_list::listener&);

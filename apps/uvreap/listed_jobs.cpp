@@ -10,10 +10,10 @@ namespace {
 
 class listed_jobs : public job_list {
  public:
-  listed_jobs(uv_loop_t& loop, const run_settings& settings, listener listener)
+  listed_jobs(uv_loop_t& loop, const run_settings& settings, const listener& listener)
       : loop_(loop),
         by_shell_(settings.by_shell),
-        listener_(std::move(listener)),
+        listener_(listener),
         left_(settings.lists.begin(), settings.lists.end()) {
     for (const std::string& path : left_) {
       auto size = bytes_of_source(path);
@@ -94,6 +94,6 @@ class listed_jobs : public job_list {
 }  // namespace
 
 std::unique_ptr<job_list> make_listed_jobs(uv_loop_t& loop, const run_settings& settings,
-                                           job_list::listener listener) {
-  return std::make_unique<listed_jobs>(loop, settings, std::move(listener));
+                                           const job_list::listener& listener) {
+  return std::make_unique<listed_jobs>(loop, settings, listener);
 }
