@@ -163,4 +163,18 @@ TEST_CASE("with few descriptors all jobs run, or it is said that none can") {
     }
     CHECK(ran_before);
   }
+
+  // As many at once as there is room for leave none for the next list but the descriptor of the last one.
+  std::string slow;
+  for (int i = 1; i <= 20; ++i) slow += "sh -c 'sleep 0.05; echo ran'\n";
+  auto lists = list_of(slow);
+  for (int limit : {30, 31, 32, 33}) {
+    CAPTURE(limit);
+    run_program three({"-q", "--", "sh", "-c",
+                       "ulimit -n " + std::to_string(limit) + "; cat " + lists + " | " + uvreap +
+                           " run -q --halt never -j0 - " + lists + ' ' + lists});
+    CHECK(three.end() == 0);
+    CHECK(three.errors == "");
+    CHECK(three.count("ran\n") == 60);
+  }
 }

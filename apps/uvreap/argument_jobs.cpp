@@ -58,6 +58,7 @@ class argument_jobs : public job_list {
         if (argument) held_[held_lists_].push_back(std::move(*argument));
         if (!argument && !source.is_over()) return false;
       }
+      source.close();
       if (held_[held_lists_].empty()) close();  // no combination has one of these
     }
     return true;

@@ -57,8 +57,6 @@ job_source::job_source(uv_loop_t& loop, int descriptor, bool reads_at_once, list
   poll_.data = request_.data = this;
 }
 
-job_source::~job_source() { ::close(descriptor_); }
-
 void job_source::read() {
   if (is_reading_) return;
   is_reading_ = true;
@@ -98,10 +96,8 @@ void job_source::on_read(ssize_t length) {
 void job_source::close() {
   is_closed_ = true;
   if (is_with_a_thread_) return;  // on_read() comes back here
-  if (!is_polled_) {
-    delete this;
-    return;
-  }
   auto closed = [](uv_handle_t* handle) { delete static_cast<job_source*>(handle->data); };
-  uv_close(reinterpret_cast<uv_handle_t*>(&poll_), closed);
+  if (is_polled_) uv_close(reinterpret_cast<uv_handle_t*>(&poll_), closed);
+  ::close(descriptor_);  // at once: where descriptors are few the next file gets it
+  if (!is_polled_) delete this;
 }

@@ -33,7 +33,7 @@ class job_source {
 
  private:
   job_source(uv_loop_t& loop, int descriptor, bool reads_at_once, listener);
-  ~job_source();
+  ~job_source() = default;
 
   void close();  // and delete, when libuv has let go of it
   void wait_until_readable();

@@ -38,8 +38,8 @@ bool is_separator(const std::string& word) {
   return word == ":::" || word == "::::";
 }
 
-// What is behind "--": a command, and behind each ":::" words, behind each "::::" files, as GNU parallel has
-// it.
+// What is behind "--", as GNU parallel has it: a command, and behind each ":::" words, behind each "::::"
+// files.
 void read_command(const words& all, run_settings& settings) {
   auto separator = std::find_if(all.begin(), all.end(), is_separator);
   settings.command.assign(all.begin(), separator);
@@ -99,14 +99,12 @@ std::optional<int> run_settings::read(int argc, char** argv) {
   app.footer(
       "uvreap run [OPTIONS] -- CMD ARG...              one command, with our input and output\n"
       "uvreap run [OPTIONS] -- CMD ARG... ::: ARG...   CMD once for each ARG behind :::\n"
-      "uvreap run [OPTIONS] -a FILE -- CMD ARG...      CMD once for each line of FILE; -: of standard "
-      "input,\n"
-      "                                                as with -j or -0 where no argument is given\n"
+      "uvreap run [OPTIONS] -a FILE -- CMD ARG...      CMD once for each line of FILE\n"
+      "uvreap run [OPTIONS] -0|-j N -- CMD ARG...      the same, of standard input\n"
       "uvreap run [OPTIONS] FILE...                    lists of commands\n\n"
       "A list of commands has one a line, or a JSON object a line, or is one JSON array. In CMD {} is the\n"
-      "argument, {.} without its extension, {/} without its directory, {/.} without both, {//} its "
-      "directory,\n"
-      "{#} the number of the job, {2} the argument of the second list. See uvreap-run(1).");
+      "argument, {.} without its extension, {/} without its directory, {/.} without both, {//} its\n"
+      "directory, {#} the number of the job, {2} the argument of the second list. See uvreap-run(1).");
 
   app.option_defaults()->take_last();  // a script's option may be overridden behind it
   at_once = static_cast<int>(uv_available_parallelism());
