@@ -56,6 +56,7 @@ std::optional<job> job_reader::next_in_lines() {
 }
 
 job job_reader::from_line(std::string_view line, const text_position& at) {
+  if (line.ends_with('\r')) line.remove_suffix(1);
   std::size_t first = line.find_first_not_of(" \t\r");
   if (first == std::string_view::npos || line[first] == '#') return {};
   std::string_view text = line.substr(first);

@@ -11,8 +11,18 @@ bool is_blank(char c) { return c == ' ' || c == '\t' || c == '\r' || c == '\n'; 
 
 bool begins_variable(char c) { return std::isalpha(static_cast<unsigned char>(c)) || c == '_' || c == '('; }
 
-// What a shell would do at the beginning of this, which is not quoted; empty: take it as it is.
-std::string_view shell_sign_at(std::string_view text) {
+// CC=clang make
+std::string assignment_in(const std::string& word) {
+  std::size_t length = word.find('=');
+  if (length == std::string::npos || !begins_variable(word[0]) || word[0] == '(') return {};
+  auto is_of_name = [](char c) { return std::isalnum(static_cast<unsigned char>(c)) || c == '_'; };
+  auto end = word.begin() + static_cast<std::ptrdiff_t>(length);
+  return std::all_of(word.begin(), end, is_of_name) ? word.substr(0, length + 1) : "";
+}
+
+// What a shell would do something about at the beginning of this, which is not quoted; empty: nothing.
+std::string_view shell_sign_at(std::string_view text, bool in_word) {
+  if (!in_word && text.starts_with("~/")) return text.substr(0, 2);
   constexpr std::string_view operators = "|&;<>`*";
   if (operators.find(text[0]) != std::string_view::npos) return text.substr(0, 1);
   if (text[0] != '$' || text.size() < 2) return {};
@@ -34,7 +44,7 @@ words words_of(std::string_view line) {
     char c = line[i];
     if (c == '\0') throw broken_line(i, "a NUL");
     if (quote != '\'' && made.shell_sign.empty() && (quote == 0 || c == '$' || c == '`'))
-      made.shell_sign = shell_sign_at(line.substr(i));
+      made.shell_sign = shell_sign_at(line.substr(i), in_word);
     if (quote == 0 && is_blank(c)) {
       if (in_word) made.all.push_back(std::exchange(word, {}));
       in_word = false;
@@ -57,6 +67,7 @@ words words_of(std::string_view line) {
   }
   if (quote != 0) throw broken_line(quoted_at, std::string("this ") + quote + " is not closed");
   if (in_word) made.all.push_back(std::move(word));
+  if (made.shell_sign.empty() && !made.all.empty()) made.shell_sign = assignment_in(made.all.front());
   if (!made.all.empty() && made.all.front().empty()) throw broken_line(0, "an empty word names no program");
   return made;
 }
