@@ -196,7 +196,7 @@ TEST_CASE("stdout and stderr may be swapped, crossed with others and given to th
 
     two_files inherited;
     speak.output = speak.error_output = stdio::inherit();
-    HOLDS(inherited.run(speak, O_CLOEXEC) == 0);
+    HOLDS(inherited.run(speak) == 0);
     HOLDS(contents(inherited.first) == "out\n");
     HOLDS(contents(inherited.second) == "err\n");
 
@@ -271,4 +271,33 @@ TEST_CASE("what is closed here is closed there, whatever lands on its number mea
     return 0;
   });
   CHECK_MESSAGE(end.word == 0, end.said);
+}
+
+TEST_CASE("the epoll set of a loop that was made while 0, 1 or 2 was closed is no child's") {
+  for (int number : {0, 1, 2}) {
+    auto end = test::apart([number] {
+      int said = ::fcntl(2, F_DUPFD_CLOEXEC, 10);
+      ::close(number);
+      uv_loop_t loop;
+      HOLDS(uv_loop_init(&loop) == 0);
+      bool is_the_loops = ::fcntl(number, F_GETFD) >= 0;
+      pid_t pid = 0;
+      int error = uvreap::spawn(&pid, test::shell("[ ! -e /proc/$$/fd/" + std::to_string(number) + " ]"));
+      int merged = 0;
+      if (number == 1) {
+        pid_t none = 0;
+        command both = test::shell("exit 0");
+        both.error_output = stdio::same_as_output();
+        merged = uvreap::spawn(&none, both);
+      }
+      int code = error == 0 ? code_of(pid) : -1;
+      ::dup2(said, 2);
+      HOLDS(is_the_loops);
+      HOLDS(error == 0);
+      HOLDS(code == 0);
+      HOLDS(number != 1 || merged == UV_EBADF);
+      return 0;
+    });
+    CHECK_MESSAGE(end.word == 0, end.said);
+  }
 }

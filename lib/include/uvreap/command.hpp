@@ -36,12 +36,13 @@
 
 namespace uvreap {
 
-// One of a child's three standard descriptors. The child always gets it without close-on-exec.
+// One of a child's three standard descriptors. What is given to it the child gets without close-on-exec.
 class UVREAP_API stdio {
  public:
   stdio() noexcept = default;  // inherit()
 
-  // Ours of that number; closed here, it is closed there.
+  // Ours of that number, as exec hands it on: what is closed or close-on-exec here is closed there. So a
+  // child never gets the epoll set of a loop that was made while 0, 1 or 2 was closed.
   [[nodiscard]] static stdio inherit() noexcept { return {}; }
 
   [[nodiscard]] static stdio null();  // /dev/null
@@ -66,7 +67,8 @@ class UVREAP_API stdio {
   // not.
   [[nodiscard]] static stdio pipe(int* our_end);
 
-  // For error_output only (elsewhere UV_EINVAL): whatever output is, as 2>&1 does.
+  // For error_output only (elsewhere UV_EINVAL): whatever output is, as 2>&1 does. UV_EBADF: output is
+  // inherited, and closed.
   [[nodiscard]] static stdio same_as_output() noexcept;
 
   // For output and error_output, and reaper::spawn() only (elsewhere UV_EINVAL): the reaper reads it and

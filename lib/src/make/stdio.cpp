@@ -17,6 +17,11 @@ int copy_above(int number, descriptor& out) noexcept {
   return 0;
 }
 
+bool survives_exec(int number) noexcept {
+  int flags = ::fcntl(number, F_GETFD);
+  return flags >= 0 && (flags & FD_CLOEXEC) == 0;
+}
+
 // Where one of our own 0 to 2 is closed, a new descriptor gets its number. Our end must not stay there: a
 // message to stderr would go into the pipe, and libuv asserts that it never closes one of these.
 int raise(descriptor& held) noexcept { return held.get() >= lowest ? 0 : copy_above(held.get(), held); }
@@ -39,15 +44,20 @@ bool child_stdio::is_sound(const command& wanted) noexcept {
   return !has_nul(wanted.input) && !has_nul(wanted.output) && !has_nul(wanted.error_output);
 }
 
-int child_stdio::look_at(place& one) noexcept {
-  bool given = one.wanted->what_ == stdio::kind::descriptor;
-  if (!given && one.wanted->what_ != stdio::kind::inherit) return 0;
-  int number = given ? one.wanted->descriptor_ : one.number;
-  int flags = ::fcntl(number, F_GETFD);
-  if (flags < 0) return given ? EBADF : 0;
+int child_stdio::look_at(place& one) const noexcept {
+  const stdio& wanted = *one.wanted;
+  if (wanted.what_ == stdio::kind::same_as_output) {
+    bool output_is_inherited = places_[STDOUT_FILENO].wanted->what_ == stdio::kind::inherit;
+    return output_is_inherited && !survives_exec(STDOUT_FILENO) ? EBADF : 0;
+  }
+  // What is inherited needs nothing done, and nothing must be: where one of ours was closed at our start, its
+  // number is that of a descriptor of our own by now, a loop's epoll set perhaps, and close-on-exec.
+  if (wanted.what_ != stdio::kind::descriptor) return 0;
+  int flags = ::fcntl(wanted.descriptor_, F_GETFD);
+  if (flags < 0) return EBADF;
   // Copied to itself it loses its close-on-exec flag, which it would not survive with (glibc 2.29 sees to
   // that).
-  if (number != one.number || (flags & FD_CLOEXEC) != 0) one.source = number;
+  if (wanted.descriptor_ != one.number || (flags & FD_CLOEXEC) != 0) one.source = wanted.descriptor_;
   return 0;
 }
 

@@ -36,7 +36,7 @@ class child_stdio {
     descriptor ours;
   };
 
-  [[nodiscard]] static int look_at(place&) noexcept;
+  [[nodiscard]] int look_at(place&) const noexcept;
   [[nodiscard]] static int open_one(place&) noexcept;
   [[nodiscard]] static int open_pipe(place&) noexcept;
 
