@@ -73,13 +73,13 @@ TEST_CASE("on a terminal a line tells how far it is, and Ctrl-C ends the jobs") 
   test::clean_floor floor;
   if (test::no_terminals()) return;
   run_program run(
-      {"-j2", "-k", list_of("false\nsleep 600\n{\"name\":\"the long one\",\"argv\":[\"sleep\",\"600\"]}\n")},
+      {"-j2", list_of("false\nsleep 600\n{\"name\":\"the long one\",\"argv\":[\"sleep\",\"600\"]}\n")},
       where::whole_terminal);
   REQUIRE(run.read_until("running 2, done 0, failed 1, "));
   REQUIRE(run.read_until("slowest sleep 600 ("));
   CHECK(run.count("/s") > 0);
   run.press('\003');
-  CHECK(run.end() == 128 + SIGINT);
+  CHECK(run.end() == test::signal_base + SIGINT);
   CHECK(run.count("uvreap run: SIGINT, ending 2 jobs") == 1);
   CHECK(run.count("#1 false exited with 1") == 1);
   CHECK(run.count("the long one killed by signal 15 (SIGTERM)") == 1);
@@ -91,7 +91,7 @@ TEST_CASE("on a terminal a line tells how far it is, and Ctrl-C ends the jobs") 
 TEST_CASE("on a terminal the time that is left is guessed, and a table shows the slowest first") {
   test::clean_floor floor;
   if (test::no_terminals()) return;
-  run_program run({"-j1", "-k", list_of(three)}, where::whole_terminal);
+  run_program run({"-j1", list_of(three)}, where::whole_terminal);
   CHECK(run.read_until(", left "));
   CHECK(run.end() == 1);
   CHECK(table_in(run.output) == std::vector<int>{3, 1, 2});
@@ -108,15 +108,15 @@ TEST_CASE("elsewhere there are plain lines, and a table if an order was asked fo
       {"number", {1, 2, 3}}, {"name", {3, 1, 2}}, {"wall", {3, 1, 2}}, {"status", {2, 1, 3}}};
   for (const sorted& one : orders) {
     CAPTURE(one.key);
-    run_program run({"-j3", "-k", "--sort", one.key, list_of(three)});
+    run_program run({"-j3", "--sort", one.key, list_of(three)});
     CHECK(run.end() == 1);
     CHECK(run.errors.find('\033') == std::string::npos);
     CHECK(table_in(run.errors) == one.order);
   }
-  run_program plain({"-k", list_of(three)});
+  run_program plain({list_of(three)});
   CHECK(plain.end() == 1);
   CHECK(plain.errors.find("max RSS  status") == std::string::npos);
-  run_program first({"-k", "--sort", "wall", "--rows", "1", list_of(three)});
+  run_program first({"--sort", "wall", "--rows", "1", list_of(three)});
   CHECK(first.end() == 1);
   CHECK(first.errors.find("and 2 more") != std::string::npos);
 }

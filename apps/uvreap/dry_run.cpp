@@ -23,7 +23,7 @@ dry_run::dry_run(uv_loop_t& loop, const run_settings& settings, console& console
 
 void dry_run::start() {
   auto hinted = [this](const std::string& what) {
-    if (!settings_.quiet) console_.err("uvreap run: " + what + '\n');
+    if (!settings_.quiet) console_.say("uvreap run: " + what + '\n');
   };
   try {
     list_ = make_job_list(loop_, settings_, {.more = [this] { go_on(); }, .hinted = hinted});
@@ -51,5 +51,5 @@ void dry_run::fail(const std::string& what) {
 
 void dry_run::complain(const std::string& what) {
   has_failed_ = true;
-  console_.err("uvreap run: " + what + '\n');
+  console_.say("uvreap run: " + what + '\n');
 }

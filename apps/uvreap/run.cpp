@@ -11,6 +11,7 @@
 #include "job_runner.hpp"
 #include "run_report.hpp"
 #include "run_settings.hpp"
+#include "run_signals.hpp"
 
 namespace {
 
@@ -50,6 +51,7 @@ int run(int argc, char** argv) {
     return uv_loop_close(&loop) == 0 ? status : our_error;
   }
   int status = our_error;
+  int signum = 0;
   {
     job_runner* runner = nullptr;
     auto failed = [&runner](int error) { runner->fail("cannot write: " + std::string(uv_strerror(error))); };
@@ -60,6 +62,9 @@ int run(int argc, char** argv) {
     the_runner.start();
     uv_run(&loop, UV_RUN_DEFAULT);
     status = the_runner.exit_status();
+    signum = the_runner.deadly_signal();
   }
-  return uv_loop_close(&loop) == 0 ? status : our_error;
+  if (uv_loop_close(&loop) != 0) return our_error;
+  if (signum != 0) die_of(signum);
+  return status;
 }

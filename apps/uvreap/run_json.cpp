@@ -1,3 +1,5 @@
+#include <uv.h>
+
 #include <nlohmann/json.hpp>
 #include <tuple>
 
@@ -20,10 +22,10 @@ class json_report : public run_report {
     say(event);
   }
 
-  void wrote(const job& job, stream from, std::string_view lines) override {
+  void wrote(const job& job, stream from, std::string_view text) override {
     json event = about("output", job);
     event["stream"] = from == stream::out ? "stdout" : "stderr";
-    event["text"] = lines;
+    event["text"] = text;
     say(event);
   }
 
@@ -49,6 +51,7 @@ class json_report : public run_report {
     event["core_dumped"] = status.core_dumped();
     event["timed_out"] = end.exit.timed_out;
     event["lost"] = end.exit.lost;
+    event["output_error"] = end.output_error != 0 ? json(uv_strerror(end.output_error)) : json();
     event["wall_us"] = microseconds_of(end.wall);
     event["user_us"] = usage.user_time.count();
     event["system_us"] = usage.system_time.count();
@@ -57,11 +60,11 @@ class json_report : public run_report {
   }
 
   void complained(const std::string& what) override {
-    console_.err("uvreap run: " + what + '\n');
+    console_.say("uvreap run: " + what + '\n');
     say({{"event", "error"}, {"text", what}});
   }
 
-  void interrupted(const char* signal, int running) override {
+  void interrupted(const std::string& signal, int running) override {
     say({{"event", "interrupted"}, {"signal", signal}, {"running", running}});
   }
 
@@ -72,6 +75,8 @@ class json_report : public run_report {
          {"jobs", totals.done + totals.failed},
          {"failed", totals.failed},
          {"retries", totals.retries},
+         {"not_run", totals.not_run},
+         {"not_run_is_all", totals.knows_not_run},
          {"list_errors", totals.list_errors},
          {"wall_us", microseconds_of(totals.wall)},
          {"reaped", totals.reaper.reaped},
@@ -87,7 +92,7 @@ class json_report : public run_report {
   // What is no UTF-8 (a piece of output may be anything) is replaced, not refused.
   void say(const json& event) {
     std::string line = event.dump(-1, ' ', false, json::error_handler_t::replace) + '\n';
-    on_stderr_ ? console_.err(line) : console_.out(line);
+    on_stderr_ ? console_.say(line) : console_.out(line);
   }
 
   console& console_;

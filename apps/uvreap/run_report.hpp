@@ -24,10 +24,13 @@ struct job_end {
   int error = 0;         // UV_E*: it was never there, and the rest is empty
   std::string reason{};  // of that error, in words
   uvreap::child_exit exit{};
+  int output_error = 0;  // UV_E*: some of its output is lost
   std::chrono::nanoseconds wall{0};
   bool tried_again = false;
 
-  [[nodiscard]] bool failed() const { return error != 0 || exit.timed_out || !exit.status.success(); }
+  [[nodiscard]] bool failed() const {
+    return error != 0 || output_error != 0 || exit.timed_out || !exit.status.success();
+  }
   [[nodiscard]] std::string text() const;  // "exited with 3", "cannot be run: no such file or directory"
 };
 
@@ -36,6 +39,8 @@ struct run_totals {
   std::uint64_t failed = 0;  // those that did not
   std::uint64_t retries = 0;
   std::uint64_t list_errors = 0;
+  std::uint64_t not_run = 0;  // that never began, since we had to stop, and
+  bool knows_not_run = true;  // that is all of them: the list was read to its end
   int running = 0;
   std::chrono::nanoseconds wall{0};
   std::optional<double> seconds_left{};
@@ -51,8 +56,8 @@ class run_report {
   virtual void wrote(const job&, stream, std::string_view lines) = 0;
   virtual void noted(const job&, const std::string& what) = 0;
   virtual void ended(const job&, const job_end&) = 0;
-  virtual void complained(const std::string& what) = 0;  // about the list
-  virtual void interrupted(const char* signal, int running) = 0;
+  virtual void complained(const std::string& what) = 0;  // about the list, or of an error of our own
+  virtual void interrupted(const std::string& signal, int running) = 0;
   virtual void working(const run_totals&) = 0;
   virtual void finished(const run_totals&) = 0;
 };

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <map>
+#include <stdexcept>
 #include <string_view>
 
 #include "../shared/backend_option.hpp"
@@ -76,22 +77,6 @@ void check_jobs(run_settings& settings, bool has_dashes, bool asks_for_many) {
     throw CLI::ValidationError("-", "standard input can be read only once");
 }
 
-// never, or soon and now with ",fail=N": as GNU parallel says it.
-void read_halt(const std::string& text, run_settings& settings) {
-  std::size_t comma = text.find(',');
-  std::string when = text.substr(0, comma);
-  int failed = 1;
-  if (comma != std::string::npos) {
-    std::string rest = text.substr(comma + 1);
-    if (rest.rfind("fail=", 0) != 0 || !CLI::detail::lexical_cast(rest.substr(5), failed) || failed < 1)
-      throw CLI::ValidationError("--halt", "after the comma must follow fail=N, with N from 1: " + text);
-  }
-  if (when != "soon" && when != "now" && !(when == "never" && comma == std::string::npos))
-    throw CLI::ValidationError("--halt", "is never, soon or now, and the last two may have ,fail=N: " + text);
-  settings.halt_after = when == "never" ? 0 : failed;
-  settings.halt_now = when == "now";
-}
-
 }  // namespace
 
 std::optional<int> run_settings::read(int argc, char** argv) {
@@ -108,9 +93,7 @@ std::optional<int> run_settings::read(int argc, char** argv) {
 
   app.option_defaults()->take_last();  // a script's option may be overridden behind it
   at_once = static_cast<int>(uv_available_parallelism());
-  std::string halt;
   std::string where = "group";
-  bool keep_going = false;
   const std::map<std::string, sort_key> keys{{"number", sort_key::number}, {"name", sort_key::name},
                                              {"wall", sort_key::wall},     {"cpu", sort_key::cpu},
                                              {"rss", sort_key::rss},       {"status", sort_key::status}};
@@ -139,13 +122,21 @@ std::optional<int> run_settings::read(int argc, char** argv) {
   app.add_option("--retries", retries, "how often a failed job is tried again")
       ->check(CLI::Range(0, 1000).description(""))
       ->option_text("N");
-  auto* keep =
-      app.add_flag("-k,--keep-going", keep_going, "begin new jobs after a failure too: --halt never");
-  app.add_option("--halt", halt,
-                 "never; soon: begin no more jobs after a failure (the default); now: end those\n"
-                 "that run too. soon,fail=N and now,fail=N wait for N failures")
-      ->option_text("WHEN")
-      ->excludes(keep);
+  auto read_halt = [this](const std::string& text) {
+    try {
+      halt = halt_rule::from(text);
+    } catch (const std::invalid_argument& error) {
+      throw CLI::ValidationError("--halt", error.what());
+    }
+  };
+  app.add_option_function<std::string>(
+         "--halt", read_halt,
+         "never: all jobs run (the default); soon: begin no more jobs after a failure;\n"
+         "now: end those that run, too. soon,fail=N and now,fail=N: after N failures;\n"
+         "also N%, success=N and done=N")
+      ->option_text("WHEN");
+  app.add_flag("-k,--keep-order", keep_order, "say what jobs wrote in the order of the list");
+  app.add_flag("--tag", tag, "begin each line that a job wrote with the job's name and a tab");
   app.add_option("--output", where,
                  "group: what a job wrote when it has ended; lines: each line as it comes;\n"
                  "none: dropped; else a directory for NUMBER.out and NUMBER.err")
@@ -173,8 +164,6 @@ std::optional<int> run_settings::read(int argc, char** argv) {
     if (!has_dashes && by_nul) throw CLI::ValidationError("-0", "is for the arguments of a command");
     check_jobs(*this, has_dashes, by_nul || !many->empty());
     if (by_nul) argument_end = '\0';
-    if (keep_going) halt_after = 0;
-    if (!halt.empty()) read_halt(halt, *this);
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? 0 : 255;  // CLI11 has a number of its own for each error
   }

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "argument_list.hpp"
+#include "halt_rule.hpp"
 
 enum class output_mode {
   group,  // what a job wrote, in one piece when it has ended
@@ -35,8 +36,9 @@ struct run_settings {
   std::chrono::milliseconds timeout{0};  // 0: none
   std::chrono::milliseconds grace{5000};
   int retries = 0;
-  int halt_after = 1;     // failed jobs; 0: never
-  bool halt_now = false;  // what runs is ended too
+  halt_rule halt;
+  bool keep_order = false;  // what jobs wrote is said in the order of the list
+  bool tag = false;         // and each line after its job's name
   output_mode output = output_mode::group;
   std::string directory;  // of output_mode::files
   bool json = false;
