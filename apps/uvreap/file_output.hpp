@@ -17,6 +17,7 @@ class file_output : public job_output {
   [[nodiscard]] int prepare(uvreap::command&) override;
   void begun() override { pipes_.begin(); }
   void finish(std::function<void()> complete, std::function<void()> said) override;
+  [[nodiscard]] std::uint64_t bytes_out() const override { return pipes_.bytes_out(); }
   [[nodiscard]] int error() const override { return error_; }
 
  private:

@@ -1,6 +1,7 @@
 // What becomes of what a job writes: one object for each time that a job is run.
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <string>
 #include <string_view>
@@ -24,5 +25,6 @@ class job_output {
   // It has ended: complete is called when no more of its output comes, and then said when all is said.
   virtual void finish(std::function<void()> complete, std::function<void()> said) = 0;
 
-  [[nodiscard]] virtual int error() const { return 0; }  // UV_E*: some of it is lost
+  [[nodiscard]] virtual std::uint64_t bytes_out() const { return 0; }  // to standard output
+  [[nodiscard]] virtual int error() const { return 0; }                // UV_E*: some of it is lost
 };

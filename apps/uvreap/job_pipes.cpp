@@ -65,7 +65,10 @@ void job_pipes::read(handle& from) {
 }
 
 void job_pipes::on_read(stream which, ssize_t length) {
-  if (length > 0) return listener_.wrote(which, {buffer_.data(), static_cast<std::size_t>(length)});
+  if (length > 0) {
+    if (which == stream::out) bytes_out_ += static_cast<std::uint64_t>(length);
+    return listener_.wrote(which, {buffer_.data(), static_cast<std::size_t>(length)});
+  }
   if (length == 0) return;  // EAGAIN
   if (length != UV_EOF)
     listener_.noted(std::string("its output cannot be read: ") + uv_strerror(static_cast<int>(length)));

@@ -8,6 +8,7 @@
 #include <uv.h>
 
 #include <array>
+#include <cstdint>
 #include <functional>
 #include <string>
 #include <string_view>
@@ -27,6 +28,8 @@ class job_pipes {
   void prepare(uvreap::command&);            // before it is spawned
   void begin();                              // the child is there
   void finish(std::function<void()> ended);  // the child is not there any more
+
+  [[nodiscard]] std::uint64_t bytes_out() const { return bytes_out_; }  // read from standard output
 
   void hold();  // nothing is read until go_on(): the job waits when its pipes are full
   void go_on();
@@ -50,5 +53,6 @@ class job_pipes {
   std::array<int, 2> ends_{-1, -1};
   std::array<handle*, 2> handles_{};
   uv_timer_t* patience_ = nullptr;
+  std::uint64_t bytes_out_ = 0;
   bool is_held_ = false;
 };

@@ -67,6 +67,9 @@ void job_runner::start() {
     return fail(std::string("cannot start: ") + uv_strerror(error));
   if (int error = signals_.start(); error != 0)
     return fail(std::string("cannot listen to signals: ") + uv_strerror(error));
+  if (!settings_.job_log.empty()) {
+    if (std::string wrong = log_.open(settings_); !wrong.empty()) return fail(wrong);
+  }
   if (int error = is_one_command() ? 0 : outputs_.open(); error != 0)
     return fail("cannot make " + settings_.directory + ": " + uv_strerror(error));
   auto hinted = [this](const std::string& what) {
@@ -120,6 +123,7 @@ std::optional<job_runner::attempt> job_runner::next() {
   while (!stopping_) {
     auto one = jobs_.next();
     if (!one) break;
+    if (one->error.empty() && is_done_before(one->what)) continue;
     if (one->error.empty()) return attempt{.what = std::move(one->what)};
     report_.complained(one->error);
     own_error_ = true;
@@ -127,6 +131,15 @@ std::optional<job_runner::attempt> job_runner::next() {
     stop_if_due();
   }
   return {};
+}
+
+bool job_runner::is_done_before(const job& job) {
+  auto found = log_.look_up(job);
+  if (found == job_log::entry::another)
+    report_.noted(job, "the job log has another command for this number; this one is run");
+  if (found != job_log::entry::done) return false;
+  ++counts_.skipped;
+  return true;
 }
 
 bool job_runner::begin(attempt wanted) {
@@ -155,8 +168,8 @@ bool job_runner::begin(attempt wanted) {
     return false;
   }
   outputs_.dismiss(failed.what, failed.number);
-  job_end end{.attempt = failed.number, .error = error, .reason = why};
-  settle(end);
+  job_end end{.attempt = failed.number, .error = error, .reason = why, .began = failed.time_of_begin};
+  settle(failed.what, end);
   report_.ended(failed.what, end);
   return true;
 }
@@ -172,6 +185,7 @@ int job_runner::spawn(place place, job_command& child) {
     if (int error = place->output->prepare(child.what); error != 0) return error;
   }
   place->began = now();
+  place->time_of_begin = std::chrono::system_clock::now();
   int error = child.spawn(reaper_, &place->pid, {},
                           [this, place](const uvreap::child_exit& exit) { on_exit(place, exit); });
   if (error == 0) set_deadline(place);
@@ -199,7 +213,12 @@ void job_runner::wait_for_room(const std::string& lack) {
 void job_runner::on_exit(place place, const uvreap::child_exit& exit) {
   place->has_ended = true;
   drop_deadline(place);
-  place->end = {.attempt = place->number, .pid = exit.pid, .exit = exit, .wall = now() - place->began};
+  place->end = {.attempt = place->number,
+                .pid = exit.pid,
+                .exit = exit,
+                .began = place->time_of_begin,
+                .wall = now() - place->began,
+                .cut_off = place->is_cut_off};
   place->end.exit.timed_out = place->has_timed_out;
   auto complete = [this, place] { on_complete(place); };
   auto said = [this, place] { on_said(place); };
@@ -211,7 +230,10 @@ void job_runner::on_exit(place place, const uvreap::child_exit& exit) {
 void job_runner::on_complete(place place) {
   --active_;
   job_end& end = place->end;
-  if (place->output) end.output_error = place->output->error();
+  if (place->output) {
+    end.output_error = place->output->error();
+    end.bytes_out = place->output->bytes_out();
+  }
   end.tried_again =
       end.failed() && !stopping_ && end.attempt <= place->what.retries.value_or(settings_.retries);
   if (end.tried_again) {
@@ -219,7 +241,7 @@ void job_runner::on_complete(place place) {
     outputs_.expect(place->what, end.attempt + 1);
     waiting_.push_back({.what = place->what, .number = end.attempt + 1});
   } else {
-    settle(end);
+    settle(place->what, end);
   }
   fill_later(0);  // it is said first, if it can be
 }
@@ -237,12 +259,14 @@ void job_runner::on_said(place place) {
   fill();
 }
 
-void job_runner::settle(const job_end& end) {
+void job_runner::settle(const job& job, const job_end& end) {
   if (is_one_command()) {
     status_of_one_ = status_as_shell(end);
     if (end.error == 0 && end.exit.status.signaled()) signal_of_one_ = end.exit.status.term_signal();
   }
   ++(end.failed() ? counts_.failed : counts_.done);
+  if (int error = log_.add(job, end); error != 0)
+    return fail("cannot write " + settings_.job_log + ": " + uv_strerror(error));
   stop_if_due();
 }
 
@@ -362,7 +386,9 @@ void job_runner::end_one(attempt& one) {
 
 void job_runner::end_all() {
   for (attempt& one : running_) {
-    if (!one.has_ended) end_one(one);
+    if (one.has_ended) continue;
+    one.is_cut_off = true;
+    end_one(one);
   }
 }
 

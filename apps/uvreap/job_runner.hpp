@@ -18,6 +18,7 @@
 
 #include "job.hpp"
 #include "job_command.hpp"
+#include "job_log.hpp"
 #include "job_outputs.hpp"
 #include "jobs_ahead.hpp"
 #include "run_report.hpp"
@@ -44,8 +45,10 @@ class job_runner {
     int number = 1;
     pid_t pid = 0;
     std::chrono::nanoseconds began{0};
+    std::chrono::system_clock::time_point time_of_begin{};
     bool has_ended = false;  // and may still be being said
     bool has_timed_out = false;
+    bool is_cut_off = false;  // see job_end
     std::optional<deadlines::iterator> deadline{};
     job_end end{};
     std::unique_ptr<job_output> output{};
@@ -63,7 +66,8 @@ class job_runner {
   void on_exit(place, const uvreap::child_exit&);
   void on_complete(place);
   void on_said(place);
-  void settle(const job_end&);
+  [[nodiscard]] bool is_done_before(const job&);
+  void settle(const job&, const job_end&);
   void stop_if_due();
   void finish_if_done();
 
@@ -94,6 +98,7 @@ class job_runner {
   run_signals signals_;
   job_outputs outputs_;
   jobs_ahead jobs_;
+  job_log log_;
   uv_timer_t again_{};  // to fill() later
   uv_timer_t deadline_timer_{};
   uv_timer_t progress_{};

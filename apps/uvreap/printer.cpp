@@ -46,6 +46,7 @@ class printer::printed : public job_output {
     });
   }
 
+  [[nodiscard]] std::uint64_t bytes_out() const override { return pipes_.bytes_out(); }
   [[nodiscard]] int error() const override { return error_; }
   [[nodiscard]] bool has_ended() const { return has_ended_; }
   [[nodiscard]] bool may_speak() const { return has_ended_ || is_full_ || all_.by_line_; }

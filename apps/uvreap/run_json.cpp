@@ -1,5 +1,6 @@
 #include <uv.h>
 
+#include <ctime>
 #include <nlohmann/json.hpp>
 #include <tuple>
 
@@ -10,12 +11,24 @@ namespace {
 
 using json = nlohmann::ordered_json;
 
+// In UTC, by RFC 3339: "2026-11-29T05:55:57.123456Z".
+std::string time_text(std::chrono::system_clock::time_point time) {
+  auto since = std::chrono::duration_cast<std::chrono::microseconds>(time.time_since_epoch()).count();
+  std::time_t seconds = since / 1'000'000;
+  std::tm parts{};
+  ::gmtime_r(&seconds, &parts);
+  char text[32];
+  std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%S", &parts);
+  return print("%s.%06lldZ", text, static_cast<long long>(since % 1'000'000));
+}
+
 class json_report : public run_report {
  public:
   json_report(console& console, bool on_stderr) : console_(console), on_stderr_(on_stderr) {}
 
   void started(const job& job, int attempt, pid_t pid) override {
     json event = about("start", job);
+    event["time"] = time_text(std::chrono::system_clock::now());
     event["attempt"] = attempt;
     event["pid"] = pid;
     event["argv"] = job.argv;
@@ -46,6 +59,8 @@ class json_report : public run_report {
     }
     const auto& [status, usage] = std::tie(end.exit.status, end.exit.usage);
     event["pid"] = end.pid;
+    event["started"] = time_text(end.began);
+    event["time"] = time_text(end.began + std::chrono::duration_cast<std::chrono::microseconds>(end.wall));
     event["exit_code"] = status.exited() ? json(status.exit_code()) : json();
     event["signal"] = status.signaled() ? json(signal_name(status.term_signal())) : json();
     event["core_dumped"] = status.core_dumped();
@@ -75,6 +90,7 @@ class json_report : public run_report {
          {"jobs", totals.done + totals.failed},
          {"failed", totals.failed},
          {"retries", totals.retries},
+         {"skipped", totals.skipped},
          {"not_run", totals.not_run},
          {"not_run_is_all", totals.knows_not_run},
          {"list_errors", totals.list_errors},

@@ -68,6 +68,7 @@ class text_report : public run_report {
     if (has_table_) console_.say(table_.text());
     std::string line = count_of(totals.done + totals.failed, "job", "jobs") + ", " +
                        std::to_string(totals.failed) + " failed";
+    if (totals.skipped != 0) line += ", " + std::to_string(totals.skipped) + " done before";
     if (totals.not_run != 0 || !totals.knows_not_run)
       line += ", " + std::to_string(totals.not_run) + (totals.knows_not_run ? "" : " or more") + " not run";
     if (totals.retries != 0) line += ", " + count_of(totals.retries, "retry", "retries");

@@ -24,9 +24,12 @@ struct job_end {
   int error = 0;         // UV_E*: it was never there, and the rest is empty
   std::string reason{};  // of that error, in words
   uvreap::child_exit exit{};
-  int output_error = 0;  // UV_E*: some of its output is lost
+  int output_error = 0;         // UV_E*: some of its output is lost
+  std::uint64_t bytes_out = 0;  // that it wrote to standard output
+  std::chrono::system_clock::time_point began{};
   std::chrono::nanoseconds wall{0};
   bool tried_again = false;
+  bool cut_off = false;  // it was ended since all had to end
 
   [[nodiscard]] bool failed() const {
     return error != 0 || output_error != 0 || exit.timed_out || !exit.status.success();
@@ -39,6 +42,7 @@ struct run_totals {
   std::uint64_t failed = 0;  // those that did not
   std::uint64_t retries = 0;
   std::uint64_t list_errors = 0;
+  std::uint64_t skipped = 0;  // that an earlier run has done
   std::uint64_t not_run = 0;  // that never began, since we had to stop, and
   bool knows_not_run = true;  // that is all of them: the list was read to its end
   int running = 0;

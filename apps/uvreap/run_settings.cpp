@@ -141,6 +141,10 @@ std::optional<int> run_settings::read(int argc, char** argv) {
                  "group: what a job wrote when it has ended; lines: each line as it comes;\n"
                  "none: dropped; else a directory for NUMBER.out and NUMBER.err")
       ->option_text("group|lines|none|DIRECTORY");
+  app.add_option("--joblog", job_log, "write a line for each job, in the columns of GNU parallel")
+      ->option_text("FILE");
+  app.add_flag("--resume", resume, "do not run again what the job log has");
+  app.add_flag("--resume-failed", resume_failed, "the same, but run again what failed");
   app.add_option("--sort", sort, "a table at the end, in this order")
       ->transform(CLI::CheckedTransformer(keys).description(""))
       ->option_text("number|name|wall|cpu|rss|status");
@@ -163,6 +167,8 @@ std::optional<int> run_settings::read(int argc, char** argv) {
     if (has_dashes) read_command(words(dashes + 1, argv + argc), *this);
     if (!has_dashes && by_nul) throw CLI::ValidationError("-0", "is for the arguments of a command");
     check_jobs(*this, has_dashes, by_nul || !many->empty());
+    if ((resume || resume_failed) && job_log.empty())
+      throw CLI::ValidationError("--resume", "of what? --joblog FILE names the log");
     if (by_nul) argument_end = '\0';
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? 0 : 255;  // CLI11 has a number of its own for each error

@@ -37,8 +37,11 @@ struct run_settings {
   std::chrono::milliseconds grace{5000};
   int retries = 0;
   halt_rule halt;
-  bool keep_order = false;  // what jobs wrote is said in the order of the list
-  bool tag = false;         // and each line after its job's name
+  bool keep_order = false;     // what jobs wrote is said in the order of the list
+  bool tag = false;            // and each line after its job's name
+  std::string job_log;         // a file; empty: none
+  bool resume = false;         // what the log has is not run again,
+  bool resume_failed = false;  // but for what failed
   output_mode output = output_mode::group;
   std::string directory;  // of output_mode::files
   bool json = false;
