@@ -75,6 +75,11 @@ void console::live(std::string line) {
   to_err().write(std::string(erase_line) + live_);
 }
 
+bool console::has_colours() const {
+  const char* refused = std::getenv("NO_COLOR");
+  return has_live_line_ && (refused == nullptr || *refused == '\0');
+}
+
 int console::columns() const {
   winsize size{};
   return ::ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : 80;

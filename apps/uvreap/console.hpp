@@ -23,6 +23,7 @@ class console {
   void live(std::string line);       // in place of the one that is there; empty: none
 
   [[nodiscard]] bool has_live_line() const { return has_live_line_; }
+  [[nodiscard]] bool has_colours() const;  // no-color.org
   [[nodiscard]] int columns() const;
 
   // Too much waits to be read: who can wait should, until drained is called.

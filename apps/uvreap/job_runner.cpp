@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <fstream>
 #include <utility>
 
 #include "../shared/group_kill.hpp"
@@ -16,7 +17,10 @@ using std::chrono::nanoseconds;
 
 constexpr int most_begun_a_turn = 8;  // a spawn takes a tenth of a millisecond, and the loop has other work
 constexpr std::size_t most_unsaid = 256;  // jobs that have ended, and wait to be said
-constexpr std::uint64_t progress_ms = 100;
+constexpr std::uint64_t live_ms = 100;
+constexpr std::uint64_t first_silence_ms = 10'000;
+constexpr std::uint64_t longest_silence_ms = 300'000;
+constexpr std::size_t most_shown = 4;
 constexpr std::uint64_t retry_ms = 20;
 constexpr nanoseconds longest_lack = std::chrono::seconds(2);  // of room, with no job running
 
@@ -33,6 +37,15 @@ int status_as_shell(const job_end& end) {
   if (end.exit.timed_out) return 124;
   return end.exit.status.signaled() ? 128 + end.exit.status.term_signal()
                                     : std::max(0, end.exit.status.exit_code());
+}
+
+// By another than us: see proc(5), the third field, behind a name that may hold anything.
+bool is_stopped(pid_t pid) {
+  std::ifstream file("/proc/" + std::to_string(pid) + "/stat");
+  std::string text;
+  std::getline(file, text);
+  std::size_t name_end = text.rfind(") ");
+  return name_end != std::string::npos && text[name_end + 2] == 'T';
 }
 
 uvreap::options reaper_options(const run_settings& settings) {
@@ -52,7 +65,10 @@ job_runner::job_runner(uv_loop_t& loop, const run_settings& settings, console& c
       reaper_(loop, reaper_options(settings)),
       signals_(loop, {.ending = [this](int signum) { on_signal(signum); },
                       .stopping = [this] { stop_with_jobs(); },
-                      .resized = [this] { show_progress(); }}),
+                      .resized =
+                          [this] {
+                            if (console_.has_live_line()) show_progress();
+                          }}),
       outputs_(loop, console, settings) {
   for (uv_timer_t* timer : {&again_, &deadline_timer_, &progress_}) {
     uv_timer_init(&loop_, timer);
@@ -80,10 +96,7 @@ void job_runner::start() {
   } catch (const list_error& error) {
     return fail(error.what());
   }
-  if (console_.has_live_line()) {
-    auto tick = [](uv_timer_t* timer) { static_cast<job_runner*>(timer->data)->show_progress(); };
-    uv_timer_start(&progress_, tick, progress_ms, progress_ms);
-  }
+  if (!is_one_command()) show_progress_later(console_.has_live_line() ? live_ms : first_silence_ms);
   fill();
 }
 
@@ -407,17 +420,43 @@ run_totals job_runner::totals() const {
   all.running = static_cast<int>(active_);
   all.wall = now() - began_;
   all.reaper = reaper_.stats();
-  if (!running_.empty())
-    all.slowest = running_.front().what.name + " (" + text_of(now() - running_.front().began) + ")";
-  auto ended = static_cast<double>(counts_.done + counts_.failed);
-  double seconds = std::chrono::duration<double>(all.wall).count();
-  if (auto jobs = jobs_.expected(); jobs && ended > 0)
-    all.seconds_left = seconds * (static_cast<double>(*jobs) - ended) / ended;
+  all.expected = jobs_.expected();
+  all.knows_expected = jobs_.is_read();
+  double ended = static_cast<double>(counts_.done + counts_.failed);
+  if (all.expected && ended > 0) {
+    double left = static_cast<double>(*all.expected) - static_cast<double>(counts_.skipped) - ended;
+    all.seconds_left = std::chrono::duration<double>(all.wall).count() * std::max(0.0, left) / ended;
+  }
   return all;
 }
 
+std::vector<running_job> job_runner::eldest() const {
+  std::vector<running_job> found;
+  for (const attempt& one : running_) {
+    if (one.has_ended) continue;
+    found.push_back({one.what.name, now() - one.began, is_stopped(one.pid)});
+    if (found.size() == most_shown) break;
+  }
+  return found;
+}
+
 void job_runner::show_progress() {
-  if (!finished_ && !is_one_command()) report_.working(totals());
+  if (finished_ || is_one_command()) return;
+  run_totals now = totals();
+  now.eldest = eldest();
+  report_.working(now);
+}
+
+// On a terminal all the time; in a log now and then, and ever more seldom.
+void job_runner::show_progress_later(std::uint64_t in_ms) {
+  progress_every_ms_ = in_ms;
+  auto tick = [](uv_timer_t* timer) {
+    auto* self = static_cast<job_runner*>(timer->data);
+    self->show_progress();
+    bool is_live = self->console_.has_live_line();
+    self->show_progress_later(is_live ? live_ms : std::min(2 * self->progress_every_ms_, longest_silence_ms));
+  };
+  uv_timer_start(&progress_, tick, in_ms, 0);
 }
 
 int job_runner::exit_status() const {

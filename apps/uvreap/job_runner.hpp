@@ -84,6 +84,8 @@ class job_runner {
   void kill_all(int signum);
 
   void show_progress();
+  void show_progress_later(std::uint64_t in_ms);
+  [[nodiscard]] std::vector<running_job> eldest() const;
   [[nodiscard]] run_totals totals() const;
   [[nodiscard]] bool is_one_command() const { return settings_.is_one_command(); }
 
@@ -102,6 +104,7 @@ class job_runner {
   uv_timer_t again_{};  // to fill() later
   uv_timer_t deadline_timer_{};
   uv_timer_t progress_{};
+  std::uint64_t progress_every_ms_ = 0;
 
   std::list<attempt> running_;  // the eldest first
   std::list<attempt> waiting_;  // to be tried again, or for a descriptor

@@ -2,6 +2,7 @@
 
 #include <uv.h>
 
+#include <clocale>
 #include <cstdio>
 #include <memory>
 #include <string>
@@ -40,6 +41,7 @@ int run(int argc, char** argv) {
   run_settings settings;
   if (auto status = settings.read(argc, argv)) return *status;
   if (!output::prepare()) return our_error;
+  std::setlocale(LC_CTYPE, "C.UTF-8");  // for the width of names; all else here takes text as bytes
 
   uv_loop_t loop;
   if (int error = uv_loop_init(&loop); error != 0) {

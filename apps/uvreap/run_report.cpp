@@ -5,6 +5,7 @@
 #include "../shared/printed.hpp"
 #include "../shared/visible_text.hpp"
 #include "job_table.hpp"
+#include "live_line.hpp"
 #include "measures.hpp"
 
 namespace {
@@ -49,17 +50,9 @@ class text_report : public run_report {
 
   void working(const run_totals& now) override {
     if (settings_.quiet) return;
-    double seconds = std::chrono::duration<double>(now.wall).count();
-    auto ended = static_cast<double>(now.done + now.failed);
-    std::string line = print(
-        "running %d, done %llu, failed %llu, %.1f/s", now.running, static_cast<unsigned long long>(now.done),
-        static_cast<unsigned long long>(now.failed), seconds > 0 ? ended / seconds : 0.0);
-    if (now.seconds_left)
-      line += ", left " + text_of(std::chrono::duration_cast<std::chrono::nanoseconds>(
-                              std::chrono::duration<double>(*now.seconds_left)));
-    if (!now.slowest.empty()) line += ", slowest " + visible_text(now.slowest);
-    auto width = static_cast<std::size_t>(console_.columns()) - 1;
-    console_.live(line.substr(0, width));
+    if (!console_.has_live_line()) return say("uvreap run: " + progress_text(now));
+    auto columns = static_cast<std::size_t>(console_.columns()) - 1;  // in the last one some would go on
+    console_.live(live_line(now, columns, console_.has_colours()));
   }
 
   void finished(const run_totals& totals) override {

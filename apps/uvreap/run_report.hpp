@@ -11,6 +11,7 @@
 #include <string_view>
 #include <uvreap/child_exit.hpp>
 #include <uvreap/statistics.hpp>
+#include <vector>
 
 #include "console.hpp"
 #include "job.hpp"
@@ -37,6 +38,12 @@ struct job_end {
   [[nodiscard]] std::string text() const;  // "exited with 3", "cannot be run: no such file or directory"
 };
 
+struct running_job {
+  std::string name;
+  std::chrono::nanoseconds age{0};
+  bool is_stopped = false;  // by a signal, and not by us
+};
+
 struct run_totals {
   std::uint64_t done = 0;    // jobs that ended well, and
   std::uint64_t failed = 0;  // those that did not
@@ -48,7 +55,9 @@ struct run_totals {
   int running = 0;
   std::chrono::nanoseconds wall{0};
   std::optional<double> seconds_left{};
-  std::string slowest{};  // of those that run: name and how long
+  std::optional<std::uint64_t> expected{};  // jobs, of the whole list
+  bool knows_expected = false;              // it was read to its end; else that is a guess
+  std::vector<running_job> eldest{};        // of those that run, a few
   uvreap::statistics reaper{};
 };
 
