@@ -69,7 +69,8 @@ job_runner::job_runner(uv_loop_t& loop, const run_settings& settings, console& c
                           [this] {
                             if (console_.has_live_line()) show_progress();
                           }}),
-      outputs_(loop, console, settings) {
+      outputs_(loop, console, settings),
+      throttle_(settings) {
   for (uv_timer_t* timer : {&again_, &deadline_timer_, &progress_}) {
     uv_timer_init(&loop_, timer);
     timer->data = this;
@@ -116,6 +117,7 @@ void job_runner::fill() {
       fill_later(0);
       break;
     }
+    if (!may_begin()) break;
     auto one = next();
     if (!one || !begin(std::move(*one))) break;
   }
@@ -125,6 +127,13 @@ void job_runner::fill() {
 void job_runner::fill_later(std::uint64_t in_ms) {
   uv_timer_start(
       &again_, [](uv_timer_t* timer) { static_cast<job_runner*>(timer->data)->fill(); }, in_ms, 0);
+}
+
+bool job_runner::may_begin() {
+  if (stopping_ || (waiting_.empty() && !jobs_.has_next())) return true;  // next() says what is the matter
+  auto wait = throttle_.wait(now());
+  if (wait) fill_later(static_cast<std::uint64_t>(wait->count()));
+  return !wait;
 }
 
 std::optional<job_runner::attempt> job_runner::next() {
@@ -159,11 +168,17 @@ bool job_runner::begin(attempt wanted) {
   running_.push_back(std::move(wanted));
   auto place = std::prev(running_.end());
   ++active_;
-  job_command child(place->what);
+  job wrapped;
+  if (!settings_.wrap.empty()) {
+    wrapped = place->what;
+    wrapped.argv.insert(wrapped.argv.begin(), settings_.wrap.begin(), settings_.wrap.end());
+  }
+  job_command child(settings_.wrap.empty() ? place->what : wrapped);
   complete(child.what, place->what.input.has_value());
   int error = spawn(place, child);
   if (error == 0) {
     lack_began_.reset();
+    throttle_.begun(place->began);
     if (place->output) place->output->begun();
     report_.started(place->what, place->number, place->pid);
     return true;
@@ -444,6 +459,7 @@ void job_runner::show_progress() {
   if (finished_ || is_one_command()) return;
   run_totals now = totals();
   now.eldest = eldest();
+  now.waits_for = throttle_.reason();
   report_.working(now);
 }
 

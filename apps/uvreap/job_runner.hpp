@@ -24,6 +24,7 @@
 #include "run_report.hpp"
 #include "run_settings.hpp"
 #include "run_signals.hpp"
+#include "throttle.hpp"
 
 class job_runner {
  public:
@@ -57,6 +58,7 @@ class job_runner {
   void go_on();
   void fill();
   void fill_later(std::uint64_t in_ms);
+  [[nodiscard]] bool may_begin();
   [[nodiscard]] std::optional<attempt> next();
   [[nodiscard]] bool begin(attempt);  // false: not now
   [[nodiscard]] int spawn(place, job_command&);
@@ -101,6 +103,7 @@ class job_runner {
   job_outputs outputs_;
   jobs_ahead jobs_;
   job_log log_;
+  throttle throttle_;
   uv_timer_t again_{};  // to fill() later
   uv_timer_t deadline_timer_{};
   uv_timer_t progress_{};

@@ -24,6 +24,7 @@ class jobs_ahead {
   // As job_list has it. Throws list_error: it cannot be read.
   void start(uv_loop_t&, const run_settings&, job_list::listener);
   [[nodiscard]] std::optional<entry> next();  // empty: none now
+  [[nodiscard]] bool has_next() const { return !ahead_.empty(); }
   [[nodiscard]] bool is_over() const { return ahead_.empty() && is_at_end_; }
 
   // None will begin any more: they are counted. The rest of a file is read for that; what is still to come

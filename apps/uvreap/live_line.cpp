@@ -75,6 +75,7 @@ std::string progress_text(const run_totals& now) {
             short_time(
                 std::chrono::duration_cast<nanoseconds>(std::chrono::duration<double>(*now.seconds_left))) +
             " left";
+  if (!now.waits_for.empty()) text += ", waiting (" + now.waits_for + ')';
   for (const running_job& one : now.eldest)
     text += " | " + short_time(one.age) + (one.is_stopped ? " stopped: " : " ") + visible_text(one.name);
   return text;

@@ -57,6 +57,7 @@ struct run_totals {
   std::optional<double> seconds_left{};
   std::optional<std::uint64_t> expected{};  // jobs, of the whole list
   bool knows_expected = false;              // it was read to its end; else that is a guess
+  std::string waits_for{};                  // why no more jobs begin; empty: they do
   std::vector<running_job> eldest{};        // of those that run, a few
   uvreap::statistics reaper{};
 };

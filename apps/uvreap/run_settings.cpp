@@ -12,10 +12,12 @@
 #include "../shared/backend_option.hpp"
 #include "measures.hpp"
 #include "places.hpp"
+#include "throttle.hpp"
+#include "words.hpp"
 
 namespace {
 
-using words = std::vector<std::string>;
+using strings = std::vector<std::string>;
 
 CLI::Option* add_time_option(CLI::App& app, const std::string& name, std::chrono::milliseconds& time,
                              const std::string& what) {
@@ -41,12 +43,12 @@ bool is_separator(const std::string& word) {
 
 // What is behind "--", as GNU parallel has it: a command, and behind each ":::" words, behind each "::::"
 // files.
-void read_command(const words& all, run_settings& settings) {
+void read_command(const strings& all, run_settings& settings) {
   auto separator = std::find_if(all.begin(), all.end(), is_separator);
   settings.command.assign(all.begin(), separator);
   while (separator != all.end()) {
     auto end = std::find_if(separator + 1, all.end(), is_separator);
-    words list(separator + 1, end);
+    strings list(separator + 1, end);
     if (*separator == ":::") {
       settings.arguments.push_back({.words = std::move(list), .file = {}});
     } else {
@@ -59,7 +61,7 @@ void read_command(const words& all, run_settings& settings) {
 
 // asks_for_many: without a list of arguments they come from standard input.
 void check_jobs(run_settings& settings, bool has_dashes, bool asks_for_many) {
-  words& lists = settings.lists;
+  strings& lists = settings.lists;
   auto& arguments = settings.arguments;
   if (std::any_of(lists.begin(), lists.end(), is_separator))
     throw CLI::ValidationError(":::", "comes behind a command: -- CMD ARG... ::: ARG...");
@@ -106,7 +108,7 @@ std::optional<int> run_settings::read(int argc, char** argv) {
                       "how many run at once: N; +N more than there are CPUs; N% of the CPUs; 0: as many\n"
                       "as there is room for. Without it as many as there are CPUs")
                    ->option_text("N");
-  words argument_files;
+  strings argument_files;
   app.add_option("-a,--arg-file", argument_files, "read arguments from FILE, one a line; -: standard input")
       ->take_all()
       ->option_text("FILE")
@@ -137,6 +139,31 @@ std::optional<int> run_settings::read(int argc, char** argv) {
       ->option_text("WHEN");
   app.add_flag("-k,--keep-order", keep_order, "say what jobs wrote in the order of the list");
   app.add_flag("--tag", tag, "begin each line that a job wrote with the job's name and a tab");
+  add_time_option(app, "--delay", delay, "from the begin of a job to that of the next");
+  auto read_load = [this](const std::string& text) {
+    load = places_from(text, static_cast<int>(uv_available_parallelism())).value_or(0);
+    if (load == 0 || text == "0") throw CLI::ValidationError("--load", text + " is neither N nor N%");
+  };
+  app.add_option_function<std::string>("--load", read_load,
+                                       "begin no job while N tasks run on this machine; N% of the CPUs")
+      ->option_text("N");
+  auto read_size = [this](const std::string& text) {
+    auto size = size_from(text);
+    if (!size) throw CLI::ValidationError("--memfree", text + " is no size: 64M, 2G");
+    memory_free = *size;
+  };
+  app.add_option_function<std::string>("--memfree", read_size, "begin no job while less memory is free: 2G")
+      ->option_text("SIZE");
+  auto read_wrap = [this](const std::string& text) {
+    try {
+      wrap = words_of(text).all;
+    } catch (const broken_line& error) {
+      throw CLI::ValidationError("--wrap", error.what());
+    }
+  };
+  app.add_option_function<std::string>("--wrap", read_wrap,
+                                       "words before each command: 'srun -n1 --exclusive', 'nice -n 10'")
+      ->option_text("WORDS");
   app.add_option("--output", where,
                  "group: what a job wrote when it has ended; lines: each line as it comes;\n"
                  "none: dropped; else a directory for NUMBER.out and NUMBER.err")
@@ -164,7 +191,7 @@ std::optional<int> run_settings::read(int argc, char** argv) {
     app.parse(static_cast<int>(dashes - argv), argv);
     bool has_dashes = dashes != argv + argc;
     for (std::string& file : argument_files) arguments.push_back({.words = {}, .file = std::move(file)});
-    if (has_dashes) read_command(words(dashes + 1, argv + argc), *this);
+    if (has_dashes) read_command(strings(dashes + 1, argv + argc), *this);
     if (!has_dashes && by_nul) throw CLI::ValidationError("-0", "is for the arguments of a command");
     check_jobs(*this, has_dashes, by_nul || !many->empty());
     if ((resume || resume_failed) && job_log.empty())

@@ -37,11 +37,15 @@ struct run_settings {
   std::chrono::milliseconds grace{5000};
   int retries = 0;
   halt_rule halt;
-  bool keep_order = false;     // what jobs wrote is said in the order of the list
-  bool tag = false;            // and each line after its job's name
-  std::string job_log;         // a file; empty: none
-  bool resume = false;         // what the log has is not run again,
-  bool resume_failed = false;  // but for what failed
+  bool keep_order = false;             // what jobs wrote is said in the order of the list
+  bool tag = false;                    // and each line after its job's name
+  std::chrono::milliseconds delay{0};  // from the begin of a job to that of the next
+  int load = 0;                        // no job begins while so many tasks run; 0: whatever runs
+  std::int64_t memory_free = 0;        // nor while less is free, in bytes
+  std::vector<std::string> wrap;       // words before each command
+  std::string job_log;                 // a file; empty: none
+  bool resume = false;                 // what the log has is not run again,
+  bool resume_failed = false;          // but for what failed
   output_mode output = output_mode::group;
   std::string directory;  // of output_mode::files
   bool json = false;
