@@ -148,6 +148,15 @@ TEST_CASE("standard input may be a pipe, a FIFO whose writer has gone, a file in
   }
 }
 
+TEST_CASE("a standard input that is closed is no empty list") {
+  test::clean_floor floor;
+  for (const char* reads : {"-", "-a - -- echo", "--dry-run -"}) {
+    in_shell run("$U -q " + std::string(reads) + " <&-");
+    CHECK(run.end() == 255);
+    CHECK(run.errors == "uvreap run: cannot read standard input: bad file descriptor\n");
+  }
+}
+
 TEST_CASE("no shell is run, and that is said once where a line looks as if it were for one") {
   test::clean_floor floor;
   auto list = list_of("echo a\necho b | tr b c\necho $HOME\n");

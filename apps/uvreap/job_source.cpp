@@ -24,6 +24,8 @@ list_error cannot_read(const std::string& path, int error) {
 
 std::optional<std::size_t> bytes_of_source(const std::string& path) {
   bool is_input = is_standard_input(path);
+  // Our own exec closed all that was close-on-exec: this one was opened in place of a closed standard input.
+  if (is_input && (::fcntl(STDIN_FILENO, F_GETFD) & FD_CLOEXEC) != 0) throw cannot_read(path, UV_EBADF);
   struct stat file {};
   if ((is_input ? ::fstat(STDIN_FILENO, &file) : ::stat(path.c_str(), &file)) != 0)
     throw cannot_read(path, uv_translate_sys_error(errno));
