@@ -18,7 +18,7 @@ uvreap::command plain_command(const job& job) {
 
 }  // namespace
 
-job_command::job_command(const job& job) : what(plain_command(job)), job_(job) {}
+job_command::job_command(const job& job) : what(plain_command(job)), job_(job), error_(find_and_limit()) {}
 
 job_command::~job_command() {
   if (input_ >= 0) ::close(input_);
@@ -26,9 +26,8 @@ job_command::~job_command() {
 
 int job_command::spawn(uvreap::reaper& reaper, pid_t* out, const uvreap::watch_options& options,
                        const uvreap::callback& ended) {
+  if (error_ != 0) return error_;
   if (int error = make_input(); error != 0) return error;
-  if (int error = find(); error != 0) return error;
-  if (int error = set_limits(); error != 0) return error;
   int error = reaper.spawn(out, what, options, ended);
   if (error == not_a_program && give_to_sh(what)) error = reaper.spawn(out, what, options, ended);
   return error;
@@ -49,23 +48,18 @@ int job_command::make_input() {
   return 0;
 }
 
-// spawn() looks in our own PATH.
-int job_command::find() {
-  return job_.env.contains("PATH") ? find_program(plain_command(job_), &what.program) : 0;
-}
-
-// By prlimit(1), which becomes the program: spawn() itself sets none.
-int job_command::set_limits() {
-  if (job_.limits.empty()) return 0;
+// Where spawn(), which looks in our own PATH, is not enough. The limits are set by prlimit(1) on the way.
+int job_command::find_and_limit() {
+  if (!job_.env.contains("PATH") && job_.limits.empty()) return 0;
   std::string file;
-  if (int error = find_program(plain_command(job_), &file); error != 0) return error;
-  std::vector<std::string> argv{"prlimit"};
+  if (int error = find_program(what, &file); error != 0) return error;
+  what.argv.front() = file;
+  if (job_.limits.empty()) return 0;
+  std::vector<std::string> before{"prlimit"};
   for (const auto& [name, limit] : job_.limits)
-    argv.push_back(std::string("--").append(name).append("=").append(limit));
-  argv.insert(argv.end(), {"--", file});
-  argv.insert(argv.end(), what.argv.begin() + 1, what.argv.end());
-  what.argv = std::move(argv);
-  what.program.clear();
+    before.push_back(std::string("--").append(name).append("=").append(limit));
+  before.emplace_back("--");
+  what.argv.insert(what.argv.begin(), before.begin(), before.end());
   return 0;
 }
 

@@ -15,7 +15,7 @@ class job_command {
   job_command(const job_command&) = delete;
   job_command& operator=(const job_command&) = delete;
 
-  uvreap::command what;  // to be completed by the caller
+  uvreap::command what;  // to be completed by the caller; its program is found, its limits are set
 
   // As reaper::spawn(), whose errors why() has words for.
   [[nodiscard]] int spawn(uvreap::reaper&, pid_t* out, const uvreap::watch_options&, const uvreap::callback&);
@@ -23,9 +23,9 @@ class job_command {
 
  private:
   [[nodiscard]] int make_input();
-  [[nodiscard]] int find();
-  [[nodiscard]] int set_limits();
+  [[nodiscard]] int find_and_limit();
 
   const job& job_;
+  int error_;  // of that
   int input_ = -1;
 };
