@@ -1,5 +1,6 @@
 #include "dry_run.hpp"
 
+#include "../shared/visible_text.hpp"
 #include "job_object.hpp"
 #include "words.hpp"
 
@@ -37,11 +38,18 @@ void dry_run::go_on() {
   while (list_ && !list_->is_over() && !console_.is_behind()) try {
       auto job = list_->next();
       if (!job) break;
-      console_.out((settings_.json ? object_of(*job).dump() : command_line(*job)) + '\n');
+      print(*job);
     } catch (const list_error& error) {
       complain(error.what());
     }
   if (list_ && list_->is_over()) list_->close();
+}
+
+void dry_run::print(const job& job) try {
+  console_.out((settings_.json ? object_of(job).dump() : command_line(job)) + '\n');
+} catch (const nlohmann::json::type_error&) {  // replaced, it would be another command
+  complain("job " + std::to_string(job.number) +
+           " is no UTF-8, which JSON must be: " + visible_text(job.name));
 }
 
 void dry_run::fail(const std::string& what) {

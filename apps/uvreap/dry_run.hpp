@@ -21,6 +21,7 @@ class dry_run {
 
  private:
   void go_on();
+  void print(const job&);
   void complain(const std::string& what);
 
   uv_loop_t& loop_;
