@@ -60,7 +60,8 @@ TEST_CASE("--wrap puts words before each command, and jobs keep their names") {
   CHECK(one.output == "3\n");
   run_program missing({"--wrap", "no-such-wrapper", list_of("true\n")});
   CHECK(missing.end() == 1);
-  CHECK(missing.errors.find("#1 true cannot be run: no such file or directory") != std::string::npos);
+  CHECK(missing.errors.find("#1 true cannot be run: no-such-wrapper: no such file or directory") !=
+        std::string::npos);
 }
 
 TEST_CASE("limits that are none are refused") {

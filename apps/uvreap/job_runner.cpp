@@ -168,12 +168,7 @@ bool job_runner::begin(attempt wanted) {
   running_.push_back(std::move(wanted));
   auto place = std::prev(running_.end());
   ++active_;
-  job wrapped;
-  if (!settings_.wrap.empty()) {
-    wrapped = place->what;
-    wrapped.argv.insert(wrapped.argv.begin(), settings_.wrap.begin(), settings_.wrap.end());
-  }
-  job_command child(settings_.wrap.empty() ? place->what : wrapped);
+  job_command child(place->what);
   complete(child.what, place->what.input.has_value());
   int error = spawn(place, child);
   if (error == 0) {
@@ -184,7 +179,8 @@ bool job_runner::begin(attempt wanted) {
     return true;
   }
   --active_;
-  std::string why = child.why(error);
+  bool is_wrapped = !settings_.wrap.empty();
+  std::string why = is_wrapped ? settings_.wrap.front() + ": " + uv_strerror(error) : child.why(error);
   attempt failed = std::move(*place);
   running_.erase(place);
   failed.output.reset();
@@ -221,6 +217,7 @@ int job_runner::spawn(place place, job_command& child) {
 }
 
 void job_runner::complete(uvreap::command& command, bool has_input) const {
+  command.argv.insert(command.argv.begin(), settings_.wrap.begin(), settings_.wrap.end());
   command.signals = uvreap::child_signals::inherited;  // nohup holds for what it runs
   if (is_one_command()) return;                        // it has our descriptors, and our terminal's group
   if (!has_input) command.input = uvreap::stdio::null();
