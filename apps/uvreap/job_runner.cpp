@@ -21,6 +21,7 @@ constexpr std::uint64_t live_ms = 100;
 constexpr std::uint64_t first_silence_ms = 10'000;
 constexpr std::uint64_t longest_silence_ms = 300'000;
 constexpr std::size_t most_shown = 4;
+constexpr std::uint64_t soon_ms = 1;  // 0 would be within this turn, with libuv before 1.48
 constexpr std::uint64_t retry_ms = 20;
 constexpr nanoseconds longest_lack = std::chrono::seconds(2);  // of room, with no job running
 
@@ -110,11 +111,12 @@ void job_runner::go_on() {
 
 void job_runner::fill() {
   if (finished_) return;
+  uv_timer_stop(&again_);
   auto at_once = static_cast<std::size_t>(settings_.at_once);
   for (int begun = 0; active_ < at_once && running_.size() < at_once + most_unsaid && !console_.is_behind();
        ++begun) {
     if (begun == most_begun_a_turn) {
-      fill_later(0);
+      fill_later(soon_ms);
       break;
     }
     if (!may_begin()) break;
@@ -268,7 +270,7 @@ void job_runner::on_complete(place place) {
   } else {
     settle(place->what, end);
   }
-  fill_later(0);  // it is said first, if it can be
+  fill_later(soon_ms);  // it is said first, if it can be
 }
 
 void job_runner::on_said(place place) {
