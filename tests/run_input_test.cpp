@@ -48,7 +48,14 @@ TEST_CASE("a broken line is named by line and column, and the others run") {
         {R"({"name": "a"})", ":2:1: a job must have an \"argv\""},
         {R"({"argv": ["a\u0000b"]})", ":2:1: each word of argv must not hold a NUL"},
         {R"({"argv": ["a"], "timeout": -1})", ":2:1: timeout must be a number of seconds"},
-        {R"({"argv": ["a"], "timeout": 1e999})", ":2:1: [json.exception.out_of_range.406] number overflow"},
+        {R"({"argv": ["a"], "timeout": 1e999})", ":2:1: number overflow parsing '1e999'"},
+        {R"({"argv": ["a"], "timeout": "5 minutes"})", ":2:1: timeout must be a number of seconds"},
+        {R"({"argv": ["a"], "argv": ["b"]})", ":2:1: the key \"argv\" is there twice"},
+        {R"({"argv": ["a"], "env": {"A": "b", "A": "c"}})", ":2:1: the key \"A\" is there twice"},
+        {R"({"argv": ["a"], "stdin": 1})", ":2:1: stdin must be a string"},
+        {R"({"argv": ["a"], "rlimits": {"files": 1}})", ":2:1: rlimits: \"files\" is no limit of prlimit(1)"},
+        {R"({"argv": ["a"], "rlimits": {"nofile": -1}})",
+         ":2:1: each value of rlimits must be a whole number"},
         {R"({"argv": ["a"], "retries": 1.5})", ":2:1: retries must be a whole number"},
         {R"({"argv": ["a"], "env": {"A=B": "c"}})", ":2:1: env: \"A=B\" is no name"},
         {R"({"argv": ["a"], "env": {"A": 1}})", ":2:1: each value of env must be a string"},
@@ -56,7 +63,7 @@ TEST_CASE("a broken line is named by line and column, and the others run") {
         {"echo never ended\\", ":2:17: a \\ with nothing after it"},
         {"'' a", ":2:1: an empty word names no program"},
         {"{", ":2:2: syntax error"}}) {
-    run_program run({"-k", list_of(std::string("echo before\n") + one.line + "\necho after\n")});
+    run_program run({list_of(std::string("echo before\n") + one.line + "\necho after\n")});
     CHECK(run.end() == our_error);
     CHECK_MESSAGE(run.errors.find(one.said) != std::string::npos, one.said, " is not in ", run.errors);
     CHECK(run.count("before\n") == 1);
@@ -75,7 +82,7 @@ TEST_CASE("a broken array is named by line and column, and the jobs before it ru
                             {"\n  7]", ":2:3: a job must be an object"},
                             {"{}]", ":1:24: a job must have an \"argv\""},
                             {"{\"argv\":[\"b\"", ":1:36: syntax error"}}) {
-    run_program run({"-k", list_of(R"([{"argv":["echo","a"]},)" + std::string(one.rest))});
+    run_program run({list_of(R"([{"argv":["echo","a"]},)" + std::string(one.rest))});
     CHECK(run.end() == our_error);
     CHECK_MESSAGE(run.errors.find(one.said) != std::string::npos, one.said, " is not in ", run.errors);
     CHECK(run.output == "a\n");
@@ -94,7 +101,7 @@ TEST_CASE("an empty list is nothing to do") {
 TEST_CASE("a command that is not there is a failed job, and the rest goes on") {
   test::clean_floor floor;
   run_program run(
-      {"-k", "-j1",
+      {"-j1",
        list_of(
            "nothing-of-that-name a\n/etc/passwd\n{\"argv\":[\"true\"],\"cwd\":\"/nowhere\"}\necho on\n")});
   CHECK(run.end() == 3);
@@ -102,7 +109,8 @@ TEST_CASE("a command that is not there is a failed job, and the rest goes on") {
   CHECK(run.errors.find("#1 nothing-of-that-name a cannot be run: no such file or directory\n") !=
         std::string::npos);
   CHECK(run.errors.find("#2 /etc/passwd cannot be run: permission denied\n") != std::string::npos);
-  CHECK(run.errors.find("#3 true cannot be run: no such file or directory\n") != std::string::npos);
+  CHECK(run.errors.find("#3 true cannot be run: its directory /nowhere: no such file or directory\n") !=
+        std::string::npos);
 }
 
 TEST_CASE("options that are no good are refused") {
@@ -111,11 +119,13 @@ TEST_CASE("options that are no good are refused") {
   check_refused({}, "no list, and no -- with a command");
   check_refused({"--"}, "no command after it");
   check_refused({list, "--", "true"}, "a list, or -- and a command, but not both");
-  check_refused({"-j", "0", list}, "--jobs");
-  check_refused({"-j", "many", list}, "--jobs");
+  for (const char* places :
+       {"many", "", "-1", "1.5", "++2", "+", "%", "0%", "+50%", "4x", "100001", "99999999999"})
+    check_refused({"-j", places, list}, "--jobs");
   check_refused({"--timeout", "-1", list}, "--timeout");
   check_refused({"--timeout", "nan", list}, "nan");
-  check_refused({"--grace", "x", list}, "--grace");
+  for (const char* time : {"x", "inf", "1e400", "1 s", "5min", "-5m", "", "1e9d", "s"})
+    check_refused({"--grace", time, list}, "--grace");
   check_refused({"--retries", "-1", list}, "--retries");
   check_refused({"--halt", "later", list}, "never, soon or now");
   check_refused({"--halt", "soon,fail=0", list}, "fail=N");
@@ -123,7 +133,17 @@ TEST_CASE("options that are no good are refused") {
   check_refused({"--sort", "colour", list}, "--sort");
   check_refused({"--backend", "finger", list}, "--backend");
   check_refused({"--nonsense", list}, "--nonsense");
-  check_refused({list, "another"}, "another");
+  check_refused({list, "another"}, "cannot read another: no such file or directory");
+  check_refused({"-", "-"}, "standard input can be read only once");
+  check_refused({"--", ":::", "a"}, "no command after it");
+  check_refused({"-a", list, list}, "its arguments are for a command");
+  check_refused({"-a", "", "--", "echo"}, "a file without a name");
+  check_refused({"-a", "/nothing", "--", "echo"}, "cannot read /nothing: no such file or directory");
+  check_refused({"-a", "-", "--", "echo", "::::", "-"}, "standard input can be read only once");
+  check_refused({"-0", list}, "-0");
+  check_refused({"echo", ":::", "a"}, "comes behind a command");
+  check_refused({"--", "echo", ":::", "a", ":::+", "b"}, "there are only combinations");
+  check_refused({"--", "echo", "::::"}, "no file after it");
   check_refused({"/nothing/of/that/name"}, "cannot read /nothing/of/that/name: no such file or directory");
   check_refused({"/tmp"}, "cannot read /tmp: illegal operation on a directory");
   check_refused({"--output", "/dev/null/x", list}, "cannot make /dev/null/x: not a directory");
@@ -132,7 +152,7 @@ TEST_CASE("options that are no good are refused") {
 TEST_CASE("standard output that is closed, full or gone is an error of ours, and ends the jobs") {
   test::clean_floor floor;
   auto list = list_of("echo a\nsleep 100\n");
-  for (const char* json : {"--json", "-k"}) {
+  for (const char* json : {"--json", "--tag"}) {
     run_program full({"-j2", json, list}, where::full_disk);
     CHECK(full.end() == our_error);
     CHECK(full.errors.find("cannot write: no space left on device") != std::string::npos);
@@ -221,9 +241,10 @@ TEST_CASE("output that cannot be written into its file is the job's failure, and
   std::filesystem::create_directories(outputs);
   std::filesystem::create_symlink("/dev/full", outputs / "1.out");
   std::filesystem::create_directory(outputs / "2.out");
-  run_program run({"-k", "--output", outputs.string(), list_of("echo a\necho b\necho c\n")});
+  run_program run({"--output", outputs.string(), list_of("echo a\necho b\necho c\n")});
   CHECK(run.end() == 2);
-  CHECK(run.errors.find("#1 echo a exited with 1") != std::string::npos);
+  CHECK(run.errors.find("#1 echo a exited with 0, its output is not all there: no space left on device") !=
+        std::string::npos);
   CHECK(run.errors.find("#2 echo b cannot be run: illegal operation on a directory") != std::string::npos);
   CHECK(std::filesystem::file_size(outputs / "3.out") == 2);
 }

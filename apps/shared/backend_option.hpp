@@ -12,7 +12,7 @@ inline void add_backend_option(CLI::App& app, uvreap::backend_kind& kind) {
       {"ring", uvreap::backend_kind::ring},
       {"pidfd", uvreap::backend_kind::pidfd},
       {"peek", uvreap::backend_kind::peek}};
-  app.add_option("--backend", kind, "how the reaper learns who ended: automatic, ring, pidfd or peek")
+  app.add_option("--backend", kind, "how the reaper learns who ended")
       ->transform(CLI::CheckedTransformer(kinds, CLI::ignore_case).description(""))
-      ->option_text("KIND");
+      ->option_text("automatic|ring|pidfd|peek");
 }

@@ -12,8 +12,8 @@ struct broken_json : std::runtime_error {
   broken_json(const std::string& reason, std::optional<std::size_t> good)
       : std::runtime_error(reason), good_bytes(good) {}
 
-  std::optional<std::size_t> good_bytes;  // before what is wrong; empty: the parser does not say
+  std::optional<std::size_t> good_bytes;  // before a syntax error; empty: it is JSON, but not for us
 };
 
-// Throws broken_json, for a number that no double can hold, too.
+// Throws broken_json, also for a number that no double can hold and for a key that an object has twice.
 [[nodiscard]] nlohmann::json parse_json(std::string_view);

@@ -1,20 +1,31 @@
 #include "output.hpp"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <cstddef>
 #include <utility>
 
 bool output::prepare() {
-  // A closed stdout must not become one of the loop's own descriptors, written into by us. What takes its
-  // place cannot be written to, so that the first line says that it goes nowhere.
-  while (::fcntl(STDOUT_FILENO, F_GETFD) < 0 || ::fcntl(STDERR_FILENO, F_GETFD) < 0) {
-    if (::open("/dev/null", O_RDONLY) < 0) return false;
+  // A closed standard descriptor must not become one of the loop's own: it would be written into by us, and
+  // libuv asserts that it closes none of the three. What takes its place cannot be written to, so that the
+  // first line says that it goes nowhere, and is closed for the programs that we run, as it was for us.
+  while (::fcntl(STDIN_FILENO, F_GETFD) < 0 || ::fcntl(STDOUT_FILENO, F_GETFD) < 0 ||
+         ::fcntl(STDERR_FILENO, F_GETFD) < 0) {
+    if (::open("/dev/null", O_RDONLY | O_CLOEXEC) < 0) return false;
   }
   // A pipe that nobody reads any more is an error of the write, not a signal that leaves our children behind.
-  return ::signal(SIGPIPE, SIG_IGN) != SIG_ERR;
+  // By a handler, which no program that we run inherits, as it would an ignored signal; and if it was ignored
+  // when we were started, it stays so.
+  struct sigaction now {};
+  if (::sigaction(SIGPIPE, nullptr, &now) != 0) return false;
+  if (now.sa_handler != SIG_DFL) return true;
+  now.sa_handler = [](int) {};
+  now.sa_flags = SA_RESTART;
+  return ::sigaction(SIGPIPE, &now, nullptr) == 0;
 }
 
 output::output(uv_loop_t& loop, std::function<void(int error)> failed, int descriptor)
@@ -44,24 +55,36 @@ void output::start() {
     return;
   }
   request_.data = this;
-  uv_buf_t buffer = uv_buf_init(going_.data(), static_cast<unsigned>(going_.size()));
-  auto written = [](uv_fs_t* request) {
-    ssize_t result = request->result;
-    uv_fs_req_cleanup(request);
-    static_cast<output*>(request->data)->on_written(result);
-  };
-  constexpr int at_the_current_position = -1;
-  int error = uv_fs_write(&loop_, &request_, descriptor_, &buffer, 1, at_the_current_position, written);
-  if (error != 0) on_written(error);
+  auto write = [](uv_work_t* request) { static_cast<output*>(request->data)->write_some(); };
+  auto written = [](uv_work_t* request, int) { static_cast<output*>(request->data)->on_written(); };
+  if (int error = uv_queue_work(&loop_, &request_, write, written); error != 0) {
+    result_ = error;
+    on_written();
+  }
 }
 
-void output::on_written(ssize_t result) {
-  if (result >= 0) {
-    going_.erase(0, static_cast<std::size_t>(result));  // a pipe may have taken less than all of it
+// In the pool. The open file may be non-blocking without our doing: whoever has it, too, can make it so.
+void output::write_some() {
+  for (;;) {
+    result_ = ::write(descriptor_, going_.data(), going_.size());
+    if (result_ >= 0) return;
+    if (errno == EAGAIN) {
+      pollfd ready{.fd = descriptor_, .events = POLLOUT, .revents = 0};
+      (void)::poll(&ready, 1, -1);
+    } else if (errno != EINTR) {
+      result_ = uv_translate_sys_error(errno);
+      return;
+    }
+  }
+}
+
+void output::on_written() {
+  if (result_ >= 0) {
+    going_.erase(0, static_cast<std::size_t>(result_));  // a pipe may have taken less than all of it
     return start();
   }
   has_failed_ = true;
   going_.clear();
   waiting_.clear();
-  failed_(static_cast<int>(result));
+  failed_(static_cast<int>(result_));
 }

@@ -12,7 +12,7 @@
 
 class output {
  public:
-  // Before there is a loop, and once: descriptors and SIGPIPE are made safe for writing. False: there is no
+  // Before there is a loop, and once: the standard descriptors and SIGPIPE are made safe. False: there is no
   // /dev/null.
   [[nodiscard]] static bool prepare();
 
@@ -37,7 +37,8 @@ class output {
 
  private:
   void start();
-  void on_written(ssize_t result);
+  void write_some();
+  void on_written();
 
   uv_loop_t& loop_;
   std::function<void(int error)> failed_;
@@ -45,7 +46,8 @@ class output {
   int descriptor_;
   bool is_terminal_;
   bool has_failed_ = false;
-  uv_fs_t request_{};
+  uv_work_t request_{};
+  ssize_t result_ = 0;   // of the write that is back: bytes, or UV_E*
   std::string going_;    // with the thread pool: untouched until it is back
   std::string waiting_;  // what came meanwhile
 };

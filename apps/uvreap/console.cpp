@@ -1,9 +1,11 @@
 #include "console.hpp"
 
 #include <sys/ioctl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cstddef>
+#include <cstdlib>
 #include <utility>
 
 namespace {
@@ -11,28 +13,71 @@ namespace {
 constexpr std::size_t enough_to_wait_for = 256 << 10;
 constexpr std::string_view erase_line = "\r\033[K";
 
+bool are_the_same(int a, int b) {
+  struct stat of_a {};
+  struct stat of_b {};
+  if (::isatty(a) == 1 && ::isatty(b) == 1) return true;  // by whatever name
+  return ::fstat(a, &of_a) == 0 && ::fstat(b, &of_b) == 0 && of_a.st_dev == of_b.st_dev &&
+         of_a.st_ino == of_b.st_ino;
+}
+
+// Without these an escape sequence is text (terminfo, "dumb").
+bool knows_escape_sequences() {
+  const char* kind = std::getenv("TERM");
+  return kind != nullptr && *kind != '\0' && std::string_view(kind) != "dumb";
+}
+
 }  // namespace
 
 console::console(uv_loop_t& loop, std::function<void(int error)> failed)
-    : out_(loop, failed),
-      err_(loop, std::move(failed), STDERR_FILENO),
-      is_one_terminal_(out_.is_terminal() && err_.is_terminal()) {}
+    : out_(loop, std::move(failed)),
+      err_(
+          loop, [this](int error) { err_failed_ = error != UV_EBADF; },  // closed: that was asked for
+          STDERR_FILENO),
+      is_one_(are_the_same(STDOUT_FILENO, STDERR_FILENO)),
+      has_live_line_(err_.is_terminal() && knows_escape_sequences()) {}
 
-void console::out(std::string_view text) { write(to_out(), text); }
-void console::err(std::string_view text) { write(err_, text); }
+void console::out(std::string_view text) { write_of_job(out_, text); }
+
+void console::err(std::string_view text) {
+  jobs_use_err_ = true;
+  write_of_job(to_err(), text);
+}
+
+void console::say(std::string_view lines) {
+  if (mid_line_in_ == &to_err()) {
+    after_that_line_ += lines;
+    return;
+  }
+  write(to_err(), lines);
+}
+
+void console::write_of_job(output& to, std::string_view text) {
+  write(to, text);
+  bool is_whole = text.ends_with('\n');
+  if (!is_whole) mid_line_in_ = &to;
+  if (!is_whole || mid_line_in_ != &to) return;
+  mid_line_in_ = nullptr;
+  if (!after_that_line_.empty()) say(std::exchange(after_that_line_, {}));
+}
 
 void console::write(output& to, std::string_view text) {
-  if (live_.empty() || !to.is_terminal()) return to.write(text);
-  err_.write(erase_line);
+  if (live_.empty() || !to.is_terminal() || mid_line_in_ == &to) return to.write(text);
+  to_err().write(erase_line);
   to.write(text);
-  err_.write(live_);
+  if (text.ends_with('\n')) to_err().write(live_);
 }
 
 void console::live(std::string line) {
-  if (!has_live_line() || line == live_) return;
-  if (!line.empty() && err_.is_busy()) return;  // a terminal that is stopped gets a later one
+  if (!has_live_line() || line == live_ || mid_line_in_ == &to_err()) return;
+  if (!line.empty() && to_err().is_busy()) return;  // a terminal that is stopped gets a later one
   live_ = std::move(line);
-  err_.write(std::string(erase_line) + live_);
+  to_err().write(std::string(erase_line) + live_);
+}
+
+bool console::has_colours() const {
+  const char* refused = std::getenv("NO_COLOR");
+  return has_live_line_ && (refused == nullptr || *refused == '\0');
 }
 
 int console::columns() const {

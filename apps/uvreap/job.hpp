@@ -14,6 +14,13 @@ struct job {
   std::vector<std::string> argv;
   std::string cwd;
   std::map<std::string, std::string> env;            // added to ours
+  std::optional<std::string> input;                  // what it reads from standard input; empty: nothing
+  std::map<std::string, std::string> limits;         // by name, as prlimit(1) has them
   std::optional<std::chrono::milliseconds> timeout;  // empty: that of all
   std::optional<int> retries;                        // empty: that of all
 };
+
+// A job without a name is called by the beginning of its command line.
+[[nodiscard]] std::string name_of(const std::vector<std::string>& argv);
+[[nodiscard]] job job_of(std::vector<std::string> argv);
+[[nodiscard]] job shell_job_of(const std::string& text);  // sh reads the text

@@ -1,6 +1,7 @@
 // What becomes of what a job writes: one object for each time that a job is run.
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <string>
 #include <string_view>
@@ -10,7 +11,7 @@ enum class stream { out, err };
 
 class job_output {
  public:
-  // Whole lines; and what went wrong with the output itself.
+  // Text, of which only a very long line comes in more than one piece; and what went wrong with the output.
   struct listener {
     std::function<void(stream, std::string_view)> wrote;
     std::function<void(const std::string&)> noted;
@@ -20,5 +21,10 @@ class job_output {
 
   [[nodiscard]] virtual int prepare(uvreap::command&) = 0;  // before it is spawned. UV_E*
   virtual void begun() {}                                   // the child is there
-  virtual void finish(std::function<void()> done) = 0;      // it has ended: done when all is said
+
+  // It has ended: complete is called when no more of its output comes, and then said when all is said.
+  virtual void finish(std::function<void()> complete, std::function<void()> said) = 0;
+
+  [[nodiscard]] virtual std::uint64_t bytes_out() const { return 0; }  // to standard output
+  [[nodiscard]] virtual int error() const { return 0; }                // UV_E*: some of it is lost
 };

@@ -1,10 +1,11 @@
 #include "job_outputs.hpp"
 
-#include <fcntl.h>
-
 #include <filesystem>
+#include <string>
 #include <system_error>
 #include <utility>
+
+#include "file_output.hpp"
 
 namespace {
 
@@ -14,28 +15,16 @@ class dropped_output : public job_output {
     command.output = command.error_output = uvreap::stdio::null();
     return 0;
   }
-  void finish(std::function<void()> done) override { done(); }
-};
-
-class output_to_files : public job_output {
- public:
-  explicit output_to_files(std::string path) : path_(std::move(path)) {}
-  int prepare(uvreap::command& command) override {
-    constexpr int anew = O_WRONLY | O_CREAT | O_TRUNC;
-    command.output = uvreap::stdio::file(path_ + ".out", anew);
-    command.error_output = uvreap::stdio::file(path_ + ".err", anew);
-    return 0;
+  void finish(std::function<void()> complete, std::function<void()> said) override {
+    complete();
+    said();
   }
-  void finish(std::function<void()> done) override { done(); }
-
- private:
-  std::string path_;
 };
 
 }  // namespace
 
 job_outputs::job_outputs(uv_loop_t& loop, console& console, const run_settings& settings)
-    : settings_(settings), printer_(console), reader_(loop, console) {}
+    : loop_(loop), settings_(settings), printer_(loop, buffer_, console, settings) {}
 
 int job_outputs::open() {
   if (settings_.output != output_mode::files) return 0;
@@ -44,23 +33,21 @@ int job_outputs::open() {
   return error ? uv_translate_sys_error(error.value()) : 0;
 }
 
-std::unique_ptr<job_output> job_outputs::make(std::uint64_t job, job_output::listener listener) {
+std::unique_ptr<job_output> job_outputs::make(const job& job, int attempt, job_output::listener listener) {
   switch (settings_.output) {
     case output_mode::group:
-      return printer_.make(std::move(listener));
     case output_mode::lines:
-      return reader_.make(std::move(listener));
+      return printer_.make({job.number, attempt}, settings_.tag && !settings_.json ? job.name + '\t' : "",
+                           std::move(listener));
     case output_mode::files:
-      // The child opens it, after its chdir or before, as it likes: so by its whole path.
-      return std::make_unique<output_to_files>(std::filesystem::absolute(settings_.directory) /
-                                               std::to_string(job));
+      return std::make_unique<file_output>(
+          loop_, buffer_, settings_.directory + '/' + std::to_string(job.number), std::move(listener));
     case output_mode::none:
       break;
   }
   return std::make_unique<dropped_output>();
 }
 
-void job_outputs::go_on() {
-  printer_.go_on();
-  reader_.go_on();
-}
+void job_outputs::expect(const job& job, int attempt) { printer_.expect({job.number, attempt}); }
+void job_outputs::dismiss(const job& job, int attempt) { printer_.dismiss({job.number, attempt}); }
+void job_outputs::go_on() { printer_.go_on(); }

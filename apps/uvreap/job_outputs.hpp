@@ -3,13 +3,13 @@
 
 #include <uv.h>
 
-#include <cstdint>
 #include <memory>
 
 #include "console.hpp"
-#include "group_printer.hpp"
+#include "job.hpp"
 #include "job_output.hpp"
-#include "line_reader.hpp"
+#include "job_pipes.hpp"
+#include "printer.hpp"
 #include "run_settings.hpp"
 
 class job_outputs {
@@ -17,11 +17,15 @@ class job_outputs {
   job_outputs(uv_loop_t&, console&, const run_settings&);
 
   [[nodiscard]] int open();  // UV_E*: the directory cannot be made
-  [[nodiscard]] std::unique_ptr<job_output> make(std::uint64_t job, job_output::listener);
+  [[nodiscard]] std::unique_ptr<job_output> make(const job&, int attempt, job_output::listener);
+
+  void expect(const job&, int attempt);  // it will be made
+  void dismiss(const job&, int attempt);
   void go_on();  // the console is no longer behind
 
  private:
+  uv_loop_t& loop_;
   const run_settings& settings_;
-  group_printer printer_;
-  line_reader reader_;
+  read_buffer buffer_;
+  printer printer_;
 };

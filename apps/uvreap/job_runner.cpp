@@ -1,9 +1,10 @@
 #include "job_runner.hpp"
 
 #include <signal.h>
+#include <unistd.h>
 
 #include <algorithm>
-#include <cstdio>
+#include <fstream>
 #include <utility>
 
 #include "../shared/group_kill.hpp"
@@ -15,8 +16,14 @@ namespace {
 using std::chrono::nanoseconds;
 
 constexpr int most_begun_a_turn = 8;  // a spawn takes a tenth of a millisecond, and the loop has other work
-constexpr std::uint64_t progress_ms = 100;
-constexpr int ending_signals[] = {SIGINT, SIGTERM, SIGHUP};
+constexpr std::size_t most_unsaid = 256;  // jobs that have ended, and wait to be said
+constexpr std::uint64_t live_ms = 100;
+constexpr std::uint64_t first_silence_ms = 10'000;
+constexpr std::uint64_t longest_silence_ms = 300'000;
+constexpr std::size_t most_shown = 4;
+constexpr std::uint64_t soon_ms = 1;  // 0 would be within this turn, with libuv before 1.48
+constexpr std::uint64_t retry_ms = 20;
+constexpr nanoseconds longest_lack = std::chrono::seconds(2);  // of room, with no job running
 
 nanoseconds now() { return nanoseconds(uv_hrtime()); }
 
@@ -33,6 +40,22 @@ int status_as_shell(const job_end& end) {
                                     : std::max(0, end.exit.status.exit_code());
 }
 
+// By another than us: see proc(5), the third field, behind a name that may hold anything.
+bool is_stopped(pid_t pid) {
+  std::ifstream file("/proc/" + std::to_string(pid) + "/stat");
+  std::string text;
+  std::getline(file, text);
+  std::size_t name_end = text.rfind(") ");
+  return name_end != std::string::npos && text[name_end + 2] == 'T';
+}
+
+uvreap::options reaper_options(const run_settings& settings) {
+  uvreap::options options{.backend = settings.backend};
+  // As PID 1 we get what jobs leave behind, and nobody else reaps it.
+  if (::getpid() == 1) options.children = uvreap::scope::any();
+  return options;
+}
+
 }  // namespace
 
 job_runner::job_runner(uv_loop_t& loop, const run_settings& settings, console& console, run_report& report)
@@ -40,22 +63,18 @@ job_runner::job_runner(uv_loop_t& loop, const run_settings& settings, console& c
       settings_(settings),
       console_(console),
       report_(report),
-      reaper_(loop, {.backend = settings.backend}),
+      reaper_(loop, reaper_options(settings)),
+      signals_(loop, {.ending = [this](int signum) { on_signal(signum); },
+                      .stopping = [this] { stop_with_jobs(); },
+                      .resized =
+                          [this] {
+                            if (console_.has_live_line()) show_progress();
+                          }}),
       outputs_(loop, console, settings),
-      reader_(settings.list == "-" ? "standard input" : settings.list),
-      source_(
-          loop,
-          [this](std::string_view text) {
-            text.empty() ? reader_.end() : reader_.feed(text);
-            fill();
-          },
-          [this](int error) { fail("cannot read the list: " + std::string(uv_strerror(error))); }) {
-  uv_timer_init(&loop_, &again_);
-  uv_timer_init(&loop_, &progress_);
-  again_.data = progress_.data = this;
-  for (uv_signal_t& one : interrupts_) {
-    uv_signal_init(&loop_, &one);
-    one.data = this;
+      throttle_(settings) {
+  for (uv_timer_t* timer : {&again_, &deadline_timer_, &progress_}) {
+    uv_timer_init(&loop_, timer);
+    timer->data = this;
   }
   console_.on_drained([this] { go_on(); });
 }
@@ -64,26 +83,22 @@ void job_runner::start() {
   began_ = now();
   if (int error = reaper_.start(); error != 0)
     return fail(std::string("cannot start: ") + uv_strerror(error));
-  for (std::size_t i = 0; i < std::size(interrupts_); ++i) {
-    auto heard = [](uv_signal_t* handle, int signum) {
-      static_cast<job_runner*>(handle->data)->end_all(signum);
-    };
-    if (int error = uv_signal_start(&interrupts_[i], heard, ending_signals[i]); error != 0)
-      return fail(std::string("cannot listen to signals: ") + uv_strerror(error));
+  if (int error = signals_.start(); error != 0)
+    return fail(std::string("cannot listen to signals: ") + uv_strerror(error));
+  if (!settings_.job_log.empty()) {
+    if (std::string wrong = log_.open(settings_); !wrong.empty()) return fail(wrong);
   }
-  if (!settings_.command.empty()) {
-    reader_.end();
-    waiting_.push_back({.what = {.number = 1, .name = settings_.command.front(), .argv = settings_.command}});
-    return fill();
-  }
-  if (int error = outputs_.open(); error != 0)
+  if (int error = is_one_command() ? 0 : outputs_.open(); error != 0)
     return fail("cannot make " + settings_.directory + ": " + uv_strerror(error));
-  if (int error = source_.open(settings_.list.c_str()); error != 0)
-    return fail("cannot read " + settings_.list + ": " + uv_strerror(error));
-  if (console_.has_live_line()) {
-    auto tick = [](uv_timer_t* timer) { static_cast<job_runner*>(timer->data)->show_progress(); };
-    uv_timer_start(&progress_, tick, progress_ms, progress_ms);
+  auto hinted = [this](const std::string& what) {
+    if (!settings_.quiet) console_.say("uvreap run: " + what + '\n');
+  };
+  try {
+    jobs_.start(loop_, settings_, {.more = [this] { fill(); }, .hinted = hinted});
+  } catch (const list_error& error) {
+    return fail(error.what());
   }
+  if (!is_one_command()) show_progress_later(console_.has_live_line() ? live_ms : first_silence_ms);
   fill();
 }
 
@@ -96,201 +111,380 @@ void job_runner::go_on() {
 
 void job_runner::fill() {
   if (finished_) return;
-  for (int begun = 0; running_.size() < static_cast<std::size_t>(settings_.at_once) && !console_.is_behind();
+  uv_timer_stop(&again_);
+  auto at_once = static_cast<std::size_t>(settings_.at_once);
+  for (int begun = 0; active_ < at_once && running_.size() < at_once + most_unsaid && !console_.is_behind();
        ++begun) {
     if (begun == most_begun_a_turn) {
-      uv_timer_start(
-          &again_, [](uv_timer_t* timer) { static_cast<job_runner*>(timer->data)->fill(); }, 0, 0);
+      fill_later(soon_ms);
       break;
     }
+    if (!may_begin()) break;
     auto one = next();
     if (!one || !begin(std::move(*one))) break;
   }
   finish_if_done();
 }
 
-std::optional<job_runner::attempt> job_runner::next() {
-  if (stopping_) return {};
-  if (waiting_.empty()) return next_of_list();
-  attempt first = std::move(waiting_.front());
-  waiting_.pop_front();
-  return first;
+void job_runner::fill_later(std::uint64_t in_ms) {
+  uv_timer_start(
+      &again_, [](uv_timer_t* timer) { static_cast<job_runner*>(timer->data)->fill(); }, in_ms, 0);
 }
 
-std::optional<job_runner::attempt> job_runner::next_of_list() {
-  while (!stopping_ && !reader_.is_over()) try {
-      if (auto job = reader_.next()) return attempt{.what = std::move(*job)};
-      if (!reader_.is_over()) source_.read();
-      return {};
-    } catch (const list_error& error) {
-      report_.complained(error.what());
-      own_error_ = true;
-      ++counts_.list_errors;
-      count_failure();
-    }
+bool job_runner::may_begin() {
+  if (stopping_ || (waiting_.empty() && !jobs_.has_next())) return true;  // next() says what is the matter
+  auto wait = throttle_.wait(now());
+  if (wait) fill_later(static_cast<std::uint64_t>(wait->count()));
+  return !wait;
+}
+
+std::optional<job_runner::attempt> job_runner::next() {
+  if (!stopping_ && !waiting_.empty()) {
+    attempt first = std::move(waiting_.front());
+    waiting_.pop_front();
+    return first;
+  }
+  while (!stopping_) {
+    auto one = jobs_.next();
+    if (!one) break;
+    if (one->error.empty() && is_done_before(one->what)) continue;
+    if (one->error.empty()) return attempt{.what = std::move(one->what)};
+    report_.complained(one->error);
+    own_error_ = true;
+    ++counts_.list_errors;
+    stop_if_due();
+  }
   return {};
 }
 
-uvreap::command job_runner::command_for(const job& job) const {
-  uvreap::command command{.argv = job.argv, .cwd = job.cwd};
-  command.env.set = job.env;
-  if (!settings_.command.empty()) return command;  // it has our descriptors, and our terminal's group
-  command.input = uvreap::stdio::null();
-  command.group = uvreap::process_group::created;
-  return command;
+bool job_runner::is_done_before(const job& job) {
+  auto found = log_.look_up(job);
+  if (found == job_log::entry::another)
+    report_.noted(job, "the job log has another command for this number; this one is run");
+  if (found != job_log::entry::done) return false;
+  ++counts_.skipped;
+  return true;
 }
 
 bool job_runner::begin(attempt wanted) {
   running_.push_back(std::move(wanted));
   auto place = std::prev(running_.end());
-  const job& job = place->what;
-  uvreap::command command = command_for(job);
-  int error = 0;
-  if (settings_.command.empty()) {
-    place->output = outputs_.make(
-        job.number,
-        {.wrote = [this, place](stream to, std::string_view text) { report_.wrote(place->what, to, text); },
-         .noted = [this, place](const std::string& what) { report_.noted(place->what, what); }});
-    error = place->output->prepare(command);
-  }
-  place->began = now();
+  ++active_;
+  job_command child(place->what);
+  complete(child.what, place->what.input.has_value());
+  int error = spawn(place, child);
   if (error == 0) {
-    uvreap::watch_options options{.timeout = job.timeout.value_or(settings_.timeout),
-                                  .grace = settings_.grace};
-    error = reaper_.spawn(&place->pid, command, options,
-                          [this, place](const uvreap::child_exit& exit) { on_exit(place, exit); });
-  }
-  if (error == 0) {
+    lack_began_.reset();
+    throttle_.begun(place->began);
     if (place->output) place->output->begun();
-    report_.started(job, place->number, place->pid);
+    report_.started(place->what, place->number, place->pid);
     return true;
   }
+  --active_;
+  bool is_wrapped = !settings_.wrap.empty();
+  std::string why = is_wrapped ? settings_.wrap.front() + ": " + uv_strerror(error) : child.why(error);
   attempt failed = std::move(*place);
   running_.erase(place);
   failed.output.reset();
-  if (passes(error) && !running_.empty()) {
+  if (passes(error)) {
+    std::string lack = "cannot run " + failed.what.name + ": " + why;
+    outputs_.expect(failed.what, failed.number);
     waiting_.push_front(std::move(failed));
+    if (active_ == 0) wait_for_room(lack);
     return false;
   }
-  settle(failed.what, {.attempt = failed.number, .error = error});
+  outputs_.dismiss(failed.what, failed.number);
+  job_end end{.attempt = failed.number, .error = error, .reason = why, .began = failed.time_of_begin};
+  settle(failed.what, end);
+  report_.ended(failed.what, end);
   return true;
+}
+
+// UV_E*.
+int job_runner::spawn(place place, job_command& child) {
+  const job& job = place->what;
+  if (!is_one_command()) {
+    place->output = outputs_.make(
+        job, place->number,
+        {.wrote = [this, place](stream to, std::string_view text) { report_.wrote(place->what, to, text); },
+         .noted = [this, place](const std::string& what) { report_.noted(place->what, what); }});
+    if (int error = place->output->prepare(child.what); error != 0) return error;
+  }
+  place->began = now();
+  place->time_of_begin = std::chrono::system_clock::now();
+  int error = child.spawn(reaper_, &place->pid, {},
+                          [this, place](const uvreap::child_exit& exit) { on_exit(place, exit); });
+  if (error == 0) set_deadline(place);
+  return error;
+}
+
+void job_runner::complete(uvreap::command& command, bool has_input) const {
+  command.argv.insert(command.argv.begin(), settings_.wrap.begin(), settings_.wrap.end());
+  command.signals = uvreap::child_signals::inherited;  // nohup holds for what it runs
+  if (is_one_command()) return;                        // it has our descriptors, and our terminal's group
+  if (!has_input) command.input = uvreap::stdio::null();
+  // Without a terminal, too: in a background group a job that asks there would be stopped, and wait for ever.
+  command.group = uvreap::process_group::session;
+}
+
+// None of our jobs will make room by its end. Others may, or a job that ended just now and is not all let go
+// of.
+void job_runner::wait_for_room(const std::string& lack) {
+  if (!lack_began_) lack_began_ = now();
+  if (now() - *lack_began_ > longest_lack) return fail(lack);
+  fill_later(retry_ms);
 }
 
 // ---- end
 
 void job_runner::on_exit(place place, const uvreap::child_exit& exit) {
   place->has_ended = true;
-  job_end end{.attempt = place->number, .pid = exit.pid, .exit = exit, .wall = now() - place->began};
-  auto said = [this, place, end]() mutable {
-    attempt done = std::move(*place);
-    running_.erase(place);
-    int retries = done.what.retries.value_or(settings_.retries);
-    end.tried_again = end.failed() && !stopping_ && done.number <= retries;
-    settle(done.what, end);
-    if (end.tried_again) {
-      ++counts_.retries;
-      waiting_.push_back({.what = std::move(done.what), .number = done.number + 1});
-    }
-    fill();
-  };
-  place->output ? place->output->finish(std::move(said)) : said();
+  drop_deadline(place);
+  place->end = {.attempt = place->number,
+                .pid = exit.pid,
+                .exit = exit,
+                .began = place->time_of_begin,
+                .wall = now() - place->began,
+                .cut_off = place->is_cut_off};
+  place->end.exit.timed_out = place->has_timed_out;
+  auto complete = [this, place] { on_complete(place); };
+  auto said = [this, place] { on_said(place); };
+  if (place->output) return place->output->finish(complete, said);
+  complete();
+  said();
+}
+
+void job_runner::on_complete(place place) {
+  --active_;
+  job_end& end = place->end;
+  if (place->output) {
+    end.output_error = place->output->error();
+    end.bytes_out = place->output->bytes_out();
+  }
+  end.tried_again =
+      end.failed() && !stopping_ && end.attempt <= place->what.retries.value_or(settings_.retries);
+  if (end.tried_again) {
+    ++counts_.retries;
+    outputs_.expect(place->what, end.attempt + 1);
+    waiting_.push_back({.what = place->what, .number = end.attempt + 1});
+  } else {
+    settle(place->what, end);
+  }
+  fill_later(soon_ms);  // it is said first, if it can be
+}
+
+void job_runner::on_said(place place) {
+  job_end& end = place->end;
+  int error = place->output ? place->output->error() : 0;
+  if (error != 0 && !end.failed()) {  // it was lost while it was said
+    --counts_.done;
+    ++counts_.failed;
+  }
+  end.output_error = error;
+  report_.ended(place->what, end);
+  running_.erase(place);
+  fill();
 }
 
 void job_runner::settle(const job& job, const job_end& end) {
-  report_.ended(job, end);
-  if (end.tried_again) return;
-  if (!settings_.command.empty()) status_of_one_ = status_as_shell(end);
-  if (!end.failed()) {
-    ++counts_.done;
-    return;
+  if (is_one_command()) {
+    status_of_one_ = status_as_shell(end);
+    if (end.error == 0 && end.exit.status.signaled()) signal_of_one_ = end.exit.status.term_signal();
   }
-  ++counts_.failed;
-  count_failure();
+  ++(end.failed() ? counts_.failed : counts_.done);
+  if (int error = log_.add(job, end); error != 0)
+    return fail("cannot write " + settings_.job_log + ": " + uv_strerror(error));
+  stop_if_due();
 }
 
-void job_runner::count_failure() {
-  auto failures = static_cast<int>(counts_.failed + counts_.list_errors);
-  if (stopping_ || settings_.halt_after == 0 || failures < settings_.halt_after) return;
+void job_runner::stop_if_due() {
+  std::optional<std::uint64_t> jobs;
+  if (jobs_.is_read()) jobs = jobs_.jobs();
+  if (stopping_ || !settings_.halt.is_met(counts_.failed + counts_.list_errors, counts_.done, jobs)) return;
   stopping_ = true;
-  if (settings_.halt_now) terminate_all();
+  is_halted_by_success_ = settings_.halt.of == halt_rule::count::succeeded;
+  if (settings_.halt.ends_running) end_all();
 }
 
-void job_runner::terminate_all() {
-  for (attempt& one : running_) {
-    if (one.has_ended) continue;
-    int error = reaper_.terminate(one.pid, settings_.grace);
-    if (error != 0 && error != UV_ESRCH && error != UV_EALREADY)
-      report_.noted(one.what, std::string("cannot be ended: ") + uv_strerror(error));
+void job_runner::finish_if_done() {
+  if (finished_) return;
+  if (stopping_) {
+    jobs_.skip();
+    while (!waiting_.empty()) {
+      attempt never = std::move(waiting_.front());
+      waiting_.pop_front();
+      ++(never.number > 1 ? counts_.failed : counts_.not_run);  // what had failed is not tried again
+      outputs_.dismiss(never.what, never.number);
+    }
   }
-}
-
-void job_runner::kill_all() {
-  for (attempt& one : running_) {
-    if (one.has_ended) continue;
-    // What has ended meanwhile need not be killed. A single command is in our group.
-    (void)(settings_.command.empty() ? kill_group(reaper_, one.pid) : reaper_.kill(one.pid, SIGKILL));
-  }
-}
-
-void job_runner::end_all(int signum) {
-  bool again = std::exchange(interrupted_by_, signum) != 0;
-  stopping_ = true;
-  if (!again) report_.interrupted(signal_name(signum).c_str(), static_cast<int>(running_.size()));
-  terminate_all();
-  if (again) kill_all();
-  finish_if_done();
+  bool all_begun = waiting_.empty() && jobs_.is_over();
+  if (!all_begun || !running_.empty()) return;
+  finished_ = true;
+  jobs_.close();
+  counts_.not_run += jobs_.skipped();
+  counts_.knows_not_run = jobs_.is_read();
+  bool nothing_began = own_error_ && counts_.done + counts_.failed + counts_.list_errors == 0;
+  if (!nothing_began) report_.finished(totals());
+  (void)reaper_.close();
+  signals_.close();
+  for (uv_timer_t* timer : {&again_, &deadline_timer_, &progress_})
+    uv_close(reinterpret_cast<uv_handle_t*>(timer), nullptr);
 }
 
 void job_runner::fail(const std::string& what) {
-  if (!own_error_ || !stopping_) std::fprintf(stderr, "uvreap run: %s\n", what.c_str());
+  if (!own_error_ || !stopping_) report_.complained(what);
   own_error_ = stopping_ = true;
-  terminate_all();
+  end_all();
   outputs_.go_on();  // what could not be written is dropped, and nobody will say that it was
   finish_if_done();
 }
 
-void job_runner::finish_if_done() {
-  bool all_begun = stopping_ || (reader_.is_over() && waiting_.empty());
-  if (!all_begun || !running_.empty() || finished_) return;
-  finished_ = true;
-  counts_.failed += waiting_.size();  // they had failed, and are not tried again
-  source_.close();
-  bool nothing_began = own_error_ && counts_.done + counts_.failed + counts_.list_errors == 0;
-  if (!nothing_began) report_.finished(totals());
-  (void)reaper_.close();
-  for (uv_signal_t& one : interrupts_) uv_close(reinterpret_cast<uv_handle_t*>(&one), nullptr);
-  uv_close(reinterpret_cast<uv_handle_t*>(&again_), nullptr);
-  uv_close(reinterpret_cast<uv_handle_t*>(&progress_), nullptr);
+// ---- timeouts
+
+nanoseconds job_runner::job_clock() const { return now() - rested_; }
+
+void job_runner::set_deadline(place place) {
+  auto timeout = place->what.timeout.value_or(settings_.timeout);
+  if (timeout.count() == 0) return;
+  place->deadline = deadlines_.emplace(job_clock() + timeout, place);
+  if (*place->deadline == deadlines_.begin()) watch_deadlines();
+}
+
+void job_runner::drop_deadline(place place) {
+  if (place->deadline) deadlines_.erase(*std::exchange(place->deadline, std::nullopt));
+}
+
+void job_runner::watch_deadlines() {
+  if (deadlines_.empty() || finished_) return;
+  auto left = std::chrono::ceil<std::chrono::milliseconds>(deadlines_.begin()->first - job_clock());
+  uv_update_time(&loop_);
+  uv_timer_start(
+      &deadline_timer_, [](uv_timer_t* timer) { static_cast<job_runner*>(timer->data)->on_deadline(); },
+      static_cast<std::uint64_t>(std::max<std::int64_t>(1, left.count())), 0);
+}
+
+void job_runner::on_deadline() {
+  while (!deadlines_.empty() && deadlines_.begin()->first <= job_clock()) {
+    auto place = deadlines_.begin()->second;
+    drop_deadline(place);
+    place->has_timed_out = true;
+    end_one(*place);
+  }
+  watch_deadlines();
+}
+
+// ---- signals
+
+void job_runner::on_signal(int signum) {
+  if (is_one_command()) return hand_on(signum);
+  bool again = std::exchange(interrupted_by_, signum) != 0;
+  stopping_ = true;
+  jobs_.close();
+  if (!again) report_.interrupted(signal_name(signum), static_cast<int>(active_));
+  again ? kill_all(SIGKILL) : end_all();
+  finish_if_done();
+}
+
+// A single command is in our process group: what the terminal sends us it has already, and makes of it what
+// it likes.
+void job_runner::hand_on(int signum) {
+  stopping_ = true;  // it is not tried again
+  bool again = std::exchange(interrupted_by_, signum) == signum;
+  if (signum == SIGTERM) return again ? kill_all(SIGKILL) : end_all();
+  bool has_it = (signum == SIGINT || signum == SIGQUIT) && is_in_foreground();
+  if (!has_it) kill_all(signum);
+}
+
+void job_runner::stop_with_jobs() {
+  console_.live({});
+  nanoseconds stopped = now();
+  if (!is_one_command()) kill_all(SIGSTOP);  // a job could take SIGTSTP for something else
+  signals_.stop_ourselves();
+  if (!is_one_command()) kill_all(SIGCONT);
+  rested_ += now() - stopped;
+  watch_deadlines();
+}
+
+void job_runner::end_one(attempt& one) {
+  int error = reaper_.terminate(one.pid, settings_.grace);
+  if (error != 0 && error != UV_ESRCH && error != UV_EALREADY)
+    report_.noted(one.what, std::string("cannot be ended: ") + uv_strerror(error));
+}
+
+void job_runner::end_all() {
+  for (attempt& one : running_) {
+    if (one.has_ended) continue;
+    one.is_cut_off = true;
+    end_one(one);
+  }
+}
+
+void job_runner::kill_all(int signum) {
+  for (attempt& one : running_) {
+    if (one.has_ended) continue;
+    // What has ended meanwhile need not be killed.
+    (void)(is_one_command() ? reaper_.kill(one.pid, signum) : kill_group(reaper_, one.pid, signum));
+  }
 }
 
 // ---- what is said
 
 run_totals job_runner::totals() const {
   run_totals all = counts_;
-  all.running = static_cast<int>(running_.size());
+  all.running = static_cast<int>(active_);
   all.wall = now() - began_;
   all.reaper = reaper_.stats();
-  if (!running_.empty())
-    all.slowest = running_.front().what.name + " (" + text_of(now() - running_.front().began) + ")";
-  auto ended = static_cast<double>(counts_.done + counts_.failed);
-  double seconds = std::chrono::duration<double>(all.wall).count();
-  double share =
-      source_.size() == 0 ? 0 : static_cast<double>(reader_.consumed()) / static_cast<double>(source_.size());
-  if (reader_.is_over()) share = 1;
-  // So many of the list's bytes were so many jobs.
-  if (share > 0 && ended > 0)
-    all.seconds_left = seconds * (static_cast<double>(reader_.jobs()) / share - ended) / ended;
+  all.expected = jobs_.expected();
+  all.knows_expected = jobs_.is_read();
+  double ended = static_cast<double>(counts_.done + counts_.failed);
+  if (all.expected && ended > 0) {
+    double left = static_cast<double>(*all.expected) - static_cast<double>(counts_.skipped) - ended;
+    all.seconds_left = std::chrono::duration<double>(all.wall).count() * std::max(0.0, left) / ended;
+  }
   return all;
 }
 
+std::vector<running_job> job_runner::eldest() const {
+  std::vector<running_job> found;
+  for (const attempt& one : running_) {
+    if (one.has_ended) continue;
+    found.push_back({one.what.name, now() - one.began, is_stopped(one.pid)});
+    if (found.size() == most_shown) break;
+  }
+  return found;
+}
+
 void job_runner::show_progress() {
-  if (!finished_) report_.working(totals());
+  if (finished_ || is_one_command()) return;
+  run_totals now = totals();
+  now.eldest = eldest();
+  now.waits_for = throttle_.reason();
+  report_.working(now);
+}
+
+// On a terminal all the time; in a log now and then, and ever more seldom.
+void job_runner::show_progress_later(std::uint64_t in_ms) {
+  progress_every_ms_ = in_ms;
+  auto tick = [](uv_timer_t* timer) {
+    auto* self = static_cast<job_runner*>(timer->data);
+    self->show_progress();
+    bool is_live = self->console_.has_live_line();
+    self->show_progress_later(is_live ? live_ms : std::min(2 * self->progress_every_ms_, longest_silence_ms));
+  };
+  uv_timer_start(&progress_, tick, in_ms, 0);
 }
 
 int job_runner::exit_status() const {
   constexpr std::uint64_t more_than_can_be_told = 101;
-  if (own_error_) return 255;
-  if (interrupted_by_ != 0) return 128 + interrupted_by_;  // as a shell says it
+  if (own_error_ || console_.has_lost_output()) return 255;
   if (status_of_one_) return *status_of_one_;
+  if (interrupted_by_ != 0) return 128 + interrupted_by_;  // as a shell says it
+  if (is_halted_by_success_) return 0;
   return static_cast<int>(std::min(counts_.failed, more_than_can_be_told));
+}
+
+int job_runner::deadly_signal() const {
+  if (own_error_) return 0;
+  if (is_one_command() && signal_of_one_ != interrupted_by_) return 0;  // it made something else of it
+  return interrupted_by_;
 }

@@ -4,6 +4,7 @@
 #include <tuple>
 
 #include "../shared/printed.hpp"
+#include "../shared/visible_text.hpp"
 #include "measures.hpp"
 
 void job_table::add(const job& job, const job_end& end) {
@@ -46,7 +47,7 @@ std::string job_table::text() {
     table += print("%6llu  %10s  %10s  %10s  %-24s  ", static_cast<unsigned long long>(one.number),
                    text_of(one.wall).c_str(), text_of(one.cpu).c_str(), size_text(one.rss).c_str(),
                    one.status.c_str()) +
-             one.name + '\n';
+             visible_text(one.name) + '\n';
   }
   if (dropped_ != 0) table += print("%6s  and %llu more\n", "", static_cast<unsigned long long>(dropped_));
   return table;

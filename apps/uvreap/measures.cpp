@@ -1,5 +1,8 @@
 #include "measures.hpp"
 
+#include <charconv>
+#include <system_error>
+
 #include "../shared/printed.hpp"
 
 std::string text_of(std::chrono::nanoseconds time) {
@@ -18,4 +21,23 @@ std::string size_text(std::int64_t bytes) {
 
 std::chrono::nanoseconds cpu_of(const uvreap::resource_usage& usage) {
   return usage.user_time + usage.system_time;
+}
+
+std::optional<std::chrono::milliseconds> time_from(double seconds) {
+  constexpr double longest = 1e9;
+  if (!(seconds >= 0 && seconds <= longest)) return {};  // nor nan
+  return std::chrono::ceil<std::chrono::milliseconds>(std::chrono::duration<double>(seconds));
+}
+
+std::optional<std::chrono::milliseconds> time_from(std::string_view text) {
+  double number = 0;
+  const char* end = text.data() + text.size();
+  auto [rest, error] = std::from_chars(text.data(), end, number);
+  if (error != std::errc()) return {};
+  std::string_view unit(rest, static_cast<std::size_t>(end - rest));
+  if (unit.empty() || unit == "s") return time_from(number);
+  if (unit == "m") return time_from(number * 60);
+  if (unit == "h") return time_from(number * 3600);
+  if (unit == "d") return time_from(number * 86'400);
+  return {};
 }

@@ -1,5 +1,6 @@
 // What uvreap run says of a single command: everything that the kernel told.
 #include "../shared/printed.hpp"
+#include "../shared/visible_text.hpp"
 #include "measures.hpp"
 #include "run_report.hpp"
 
@@ -16,8 +17,8 @@ class one_command_report : public run_report {
   void noted(const job&, const std::string&) override {}
 
   void ended(const job& job, const job_end& end) override {
-    std::string text = job.name + ' ' + end.text() + '\n';
-    if (end.error != 0) return console_.err("uvreap run: " + text);
+    std::string text = visible_text(job.name) + ' ' + end.text() + '\n';
+    if (end.error != 0) return console_.say("uvreap run: " + text);
     if (quiet_) return;
     const uvreap::resource_usage& usage = end.exit.usage;
     auto wall_ns = static_cast<double>(end.wall.count());
@@ -31,11 +32,11 @@ class one_command_report : public run_report {
     text +=
         line("switches", usage.voluntary_switches, "voluntary", usage.involuntary_switches, "involuntary");
     text += line("blocks", usage.blocks_in, "in", usage.blocks_out, "out");
-    console_.err(text + (end.tried_again ? "tried again\n" : ""));
+    console_.say(text + (end.tried_again ? "tried again\n" : ""));
   }
 
-  void complained(const std::string& what) override { console_.err("uvreap run: " + what + '\n'); }
-  void interrupted(const char*, int) override {}
+  void complained(const std::string& what) override { console_.say("uvreap run: " + what + '\n'); }
+  void interrupted(const std::string&, int) override {}
   void working(const run_totals&) override {}
   void finished(const run_totals&) override {}
 

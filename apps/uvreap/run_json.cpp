@@ -1,3 +1,6 @@
+#include <uv.h>
+
+#include <ctime>
 #include <nlohmann/json.hpp>
 #include <tuple>
 
@@ -8,22 +11,34 @@ namespace {
 
 using json = nlohmann::ordered_json;
 
+// In UTC, by RFC 3339: "2026-11-29T05:55:57.123456Z".
+std::string time_text(std::chrono::system_clock::time_point time) {
+  auto since = std::chrono::duration_cast<std::chrono::microseconds>(time.time_since_epoch()).count();
+  std::time_t seconds = since / 1'000'000;
+  std::tm parts{};
+  ::gmtime_r(&seconds, &parts);
+  char text[32];
+  std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%S", &parts);
+  return print("%s.%06lldZ", text, static_cast<long long>(since % 1'000'000));
+}
+
 class json_report : public run_report {
  public:
   json_report(console& console, bool on_stderr) : console_(console), on_stderr_(on_stderr) {}
 
   void started(const job& job, int attempt, pid_t pid) override {
     json event = about("start", job);
+    event["time"] = time_text(std::chrono::system_clock::now());
     event["attempt"] = attempt;
     event["pid"] = pid;
     event["argv"] = job.argv;
     say(event);
   }
 
-  void wrote(const job& job, stream from, std::string_view lines) override {
+  void wrote(const job& job, stream from, std::string_view text) override {
     json event = about("output", job);
     event["stream"] = from == stream::out ? "stdout" : "stderr";
-    event["text"] = lines;
+    event["text"] = text;
     say(event);
   }
 
@@ -44,11 +59,14 @@ class json_report : public run_report {
     }
     const auto& [status, usage] = std::tie(end.exit.status, end.exit.usage);
     event["pid"] = end.pid;
+    event["started"] = time_text(end.began);
+    event["time"] = time_text(end.began + std::chrono::duration_cast<std::chrono::microseconds>(end.wall));
     event["exit_code"] = status.exited() ? json(status.exit_code()) : json();
     event["signal"] = status.signaled() ? json(signal_name(status.term_signal())) : json();
     event["core_dumped"] = status.core_dumped();
     event["timed_out"] = end.exit.timed_out;
     event["lost"] = end.exit.lost;
+    event["output_error"] = end.output_error != 0 ? json(uv_strerror(end.output_error)) : json();
     event["wall_us"] = microseconds_of(end.wall);
     event["user_us"] = usage.user_time.count();
     event["system_us"] = usage.system_time.count();
@@ -57,11 +75,11 @@ class json_report : public run_report {
   }
 
   void complained(const std::string& what) override {
-    console_.err("uvreap run: " + what + '\n');
+    console_.say("uvreap run: " + what + '\n');
     say({{"event", "error"}, {"text", what}});
   }
 
-  void interrupted(const char* signal, int running) override {
+  void interrupted(const std::string& signal, int running) override {
     say({{"event", "interrupted"}, {"signal", signal}, {"running", running}});
   }
 
@@ -72,6 +90,9 @@ class json_report : public run_report {
          {"jobs", totals.done + totals.failed},
          {"failed", totals.failed},
          {"retries", totals.retries},
+         {"skipped", totals.skipped},
+         {"not_run", totals.not_run},
+         {"not_run_is_all", totals.knows_not_run},
          {"list_errors", totals.list_errors},
          {"wall_us", microseconds_of(totals.wall)},
          {"reaped", totals.reaper.reaped},
@@ -87,7 +108,7 @@ class json_report : public run_report {
   // What is no UTF-8 (a piece of output may be anything) is replaced, not refused.
   void say(const json& event) {
     std::string line = event.dump(-1, ' ', false, json::error_handler_t::replace) + '\n';
-    on_stderr_ ? console_.err(line) : console_.out(line);
+    on_stderr_ ? console_.say(line) : console_.out(line);
   }
 
   console& console_;

@@ -1,11 +1,11 @@
 #include "run_report.hpp"
 
-#include <uv.h>
-
 #include <utility>
 
 #include "../shared/printed.hpp"
+#include "../shared/visible_text.hpp"
 #include "job_table.hpp"
+#include "live_line.hpp"
 #include "measures.hpp"
 
 namespace {
@@ -24,8 +24,8 @@ class text_report : public run_report {
 
   void started(const job&, int, pid_t) override {}
 
-  void wrote(const job&, stream to, std::string_view lines) override {
-    to == stream::out ? console_.out(lines) : console_.err(lines);
+  void wrote(const job&, stream to, std::string_view text) override {
+    to == stream::out ? console_.out(text) : console_.err(text);
   }
 
   void noted(const job& job, const std::string& what) override { say(who(job) + ": " + what); }
@@ -43,39 +43,36 @@ class text_report : public run_report {
 
   void complained(const std::string& what) override { say("uvreap run: " + what); }
 
-  void interrupted(const char* signal, int running) override {
-    say(std::string("uvreap run: ") + signal + ", ending " +
-        count_of(static_cast<std::uint64_t>(running), "job", "jobs"));
+  void interrupted(const std::string& signal, int running) override {
+    say("uvreap run: " + signal + ", ending " + count_of(static_cast<std::uint64_t>(running), "job", "jobs") +
+        "; a second one kills at once");
   }
 
   void working(const run_totals& now) override {
     if (settings_.quiet) return;
-    double seconds = std::chrono::duration<double>(now.wall).count();
-    auto ended = static_cast<double>(now.done + now.failed);
-    std::string line = print(
-        "running %d, done %llu, failed %llu, %.1f/s", now.running, static_cast<unsigned long long>(now.done),
-        static_cast<unsigned long long>(now.failed), seconds > 0 ? ended / seconds : 0.0);
-    if (now.seconds_left)
-      line += ", left " + text_of(std::chrono::duration_cast<std::chrono::nanoseconds>(
-                              std::chrono::duration<double>(*now.seconds_left)));
-    if (!now.slowest.empty()) line += ", slowest " + now.slowest;
-    auto width = static_cast<std::size_t>(console_.columns()) - 1;
-    console_.live(line.substr(0, width));
+    if (!console_.has_live_line()) return say("uvreap run: " + progress_text(now));
+    auto columns = static_cast<std::size_t>(console_.columns()) - 1;  // in the last one some would go on
+    console_.live(live_line(now, columns, console_.has_colours()));
   }
 
   void finished(const run_totals& totals) override {
     console_.live({});
     if (settings_.quiet) return;
-    if (has_table_) console_.err(table_.text());
+    if (has_table_) console_.say(table_.text());
     std::string line = count_of(totals.done + totals.failed, "job", "jobs") + ", " +
                        std::to_string(totals.failed) + " failed";
+    if (totals.skipped != 0) line += ", " + std::to_string(totals.skipped) + " done before";
+    if (totals.not_run != 0 || !totals.knows_not_run)
+      line += ", " + std::to_string(totals.not_run) + (totals.knows_not_run ? "" : " or more") + " not run";
     if (totals.retries != 0) line += ", " + count_of(totals.retries, "retry", "retries");
     say(line + ", " + text_of(totals.wall));
   }
 
  private:
-  static std::string who(const job& job) { return '#' + std::to_string(job.number) + ' ' + job.name; }
-  void say(const std::string& line) { console_.err(line + '\n'); }
+  static std::string who(const job& job) {
+    return '#' + std::to_string(job.number) + ' ' + visible_text(job.name);
+  }
+  void say(const std::string& line) { console_.say(line + '\n'); }
 
   console& console_;
   const run_settings& settings_;
@@ -86,9 +83,11 @@ class text_report : public run_report {
 }  // namespace
 
 std::string job_end::text() const {
-  if (error != 0) return std::string("cannot be run: ") + uv_strerror(error);
+  if (error != 0) return "cannot be run: " + reason;
   std::string said = exit.lost ? "was waited for by somebody else" : exit.status.text();
-  return exit.timed_out ? said + " after its timeout" : said;
+  if (exit.timed_out) said += " after its timeout";
+  if (output_error != 0) said += std::string(", its output is not all there: ") + uv_strerror(output_error);
+  return said;
 }
 
 std::unique_ptr<run_report> make_text_run_report(console& console, const run_settings& settings) {

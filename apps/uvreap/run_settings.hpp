@@ -7,6 +7,9 @@
 #include <uvreap/reaper.hpp>
 #include <vector>
 
+#include "argument_list.hpp"
+#include "halt_rule.hpp"
+
 enum class output_mode {
   group,  // what a job wrote, in one piece when it has ended
   lines,  // each line as it comes
@@ -20,14 +23,29 @@ struct run_settings {
   // Reads the command line. With a value: exit with it now (--help: 0; an error, which is said: 255).
   [[nodiscard]] std::optional<int> read(int argc, char** argv);
 
-  std::vector<std::string> command;  // one command; empty: the jobs of a list
-  std::string list;                  // a file, or "-"
+  // One command with our own input and output, and not jobs.
+  [[nodiscard]] bool is_one_command() const { return !command.empty() && arguments.empty(); }
+
+  std::vector<std::string> command;      // empty: the jobs are those of lists
+  std::vector<argument_list> arguments;  // the command is run for each combination; empty: once
+  char argument_end = '\n';              // in files
+  std::vector<std::string> lists;        // files, or "-"
+  bool by_shell = false;                 // sh reads lines and command
+  bool dry_run = false;
   int at_once = 1;
   std::chrono::milliseconds timeout{0};  // 0: none
   std::chrono::milliseconds grace{5000};
   int retries = 0;
-  int halt_after = 1;     // failed jobs; 0: never
-  bool halt_now = false;  // what runs is ended too
+  halt_rule halt;
+  bool keep_order = false;             // what jobs wrote is said in the order of the list
+  bool tag = false;                    // and each line after its job's name
+  std::chrono::milliseconds delay{0};  // from the begin of a job to that of the next
+  int load = 0;                        // no job begins while so many tasks run; 0: whatever runs
+  std::int64_t memory_free = 0;        // nor while less is free, in bytes
+  std::vector<std::string> wrap;       // words before each command
+  std::string job_log;                 // a file; empty: none
+  bool resume = false;                 // what the log has is not run again,
+  bool resume_failed = false;          // but for what failed
   output_mode output = output_mode::group;
   std::string directory;  // of output_mode::files
   bool json = false;

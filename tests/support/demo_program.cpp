@@ -5,6 +5,7 @@
 #include <poll.h>
 #include <pty.h>
 #include <signal.h>
+#include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
@@ -32,9 +33,11 @@ bool is_terminal(where out) { return out == where::terminal || out == where::who
 void take_place(const place& at) {
   ::prctl(PR_SET_PDEATHSIG, SIGTERM);  // a test that is killed takes the demo with it, and that its children
   if (!is_terminal(at.out)) ::setpgid(0, 0);
-  if (at.out == where::pipe || at.out == where::small_pipe) ::dup2(at.out_end, STDOUT_FILENO);
+  if (at.out == where::pipe || at.out == where::small_pipe || at.out == where::non_blocking)
+    ::dup2(at.out_end, STDOUT_FILENO);
   if (at.out == where::closed) ::close(STDOUT_FILENO);
   if (at.out == where::full_disk) ::dup2(::open("/dev/full", O_WRONLY | O_CLOEXEC), STDOUT_FILENO);
+  if (is_terminal(at.out)) ::setenv("TERM", "xterm", 0);
   if (at.out != where::whole_terminal) ::dup2(at.error_end, STDERR_FILENO);
 }
 
@@ -86,7 +89,9 @@ demo_program::demo_program(const std::vector<std::string>& arguments, where out,
   int error_ends[2];
   REQUIRE(::pipe2(error_ends, O_CLOEXEC) == 0);
   if (!is_terminal(out)) REQUIRE(::pipe2(out_ends, O_CLOEXEC) == 0);
-  if (out == where::small_pipe) REQUIRE(::fcntl(out_ends[0], F_SETPIPE_SZ, 4096) == 4096);
+  if (out == where::small_pipe || out == where::non_blocking)
+    REQUIRE(::fcntl(out_ends[0], F_SETPIPE_SZ, 4096) == 4096);
+  if (out == where::non_blocking) REQUIRE(::fcntl(out_ends[1], F_SETFL, O_WRONLY | O_NONBLOCK) == 0);
   pid_ = is_terminal(out) ? ::forkpty(&out_, nullptr, nullptr, nullptr) : ::fork();
   REQUIRE(pid_ >= 0);
   if (pid_ == 0) {
@@ -112,6 +117,11 @@ demo_program::~demo_program() {
 
 void demo_program::send(int signum) const { REQUIRE(::kill(pid_, signum) == 0); }
 void demo_program::press(char key) const { REQUIRE(::write(out_, &key, 1) == 1); }
+
+void demo_program::resize(unsigned short columns) const {
+  winsize size{.ws_row = 24, .ws_col = columns};
+  REQUIRE(::ioctl(out_, TIOCSWINSZ, &size) == 0);
+}
 
 void demo_program::close_output() {
   if (out_ >= 0) ::close(out_);
@@ -147,7 +157,7 @@ int demo_program::end() {
   }
   has_ended_ = true;
   most_resident_kib_ = usage.ru_maxrss;
-  return WIFEXITED(word) ? WEXITSTATUS(word) : 1000 + WTERMSIG(word);
+  return WIFEXITED(word) ? WEXITSTATUS(word) : signal_base + WTERMSIG(word);
 }
 
 int demo_program::count(const std::string& text) const {

@@ -18,8 +18,11 @@
 
 namespace test {
 
-// What it has as its stdout. small_pipe: it holds a page. whole_terminal: its stderr is that terminal, too.
-enum class where { pipe, small_pipe, closed, full_disk, terminal, whole_terminal };
+// What it has as its stdout. small_pipe: it holds a page; non_blocking: the same, with O_NONBLOCK.
+// whole_terminal: its stderr is that terminal, too.
+enum class where { pipe, small_pipe, non_blocking, closed, full_disk, terminal, whole_terminal };
+
+constexpr int signal_base = 1000;  // and the signal: what end() says of a program that was killed
 
 [[nodiscard]] bool no_terminals();  // says that it is a SKIP
 
@@ -33,12 +36,13 @@ class demo_program {
 
   void send(int signum) const;
   void press(char key) const;  // on its terminal
-  void close_output();         // its reader goes away
+  void resize(unsigned short columns) const;
+  void close_output();  // its reader goes away
 
   // Reads on until the text has come so often; false: the output ended before.
   bool read_until(const std::string& text, int times = 1);
 
-  // Reads all that is left, and waits. The exit status; above 1000: the signal that killed it.
+  // Reads all that is left, and waits. The exit status; above signal_base: the signal that killed it.
   int end();
 
   [[nodiscard]] long most_resident_kib() const { return most_resident_kib_; }  // known after end()

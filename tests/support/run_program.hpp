@@ -36,4 +36,11 @@ class run_program : public demo_program {
   }
 };
 
+// Arguments for a shell under it, where $U begins a uvreap run: for redirections, and signals that are
+// ignored.
+inline std::vector<std::string> by_shell(const std::string& script) {
+  return {"-q", "--", "sh", "-c",
+          "U=\"$UVREAP_DEMO run --backend ${UVREAP_TEST_BACKEND:-automatic}\"; " + script};
+}
+
 }  // namespace test

@@ -1,0 +1,176 @@
+// uvreap run, from outside: the job log, what an earlier run has done, and times of day.
+#include <doctest/doctest.h>
+#include <signal.h>
+
+#include <chrono>
+#include <sstream>
+#include <string>
+#include <vector>
+
+#include "support/clean_floor.hpp"
+#include "support/run_program.hpp"
+
+namespace {
+
+using test::by_shell;
+using test::list_of;
+using test::run_program;
+
+constexpr const char* header = "Seq\tHost\tStarttime\tJobRuntime\tSend\tReceive\tExitval\tSignal\tCommand\n";
+
+std::string new_log() {
+  static int logs = 0;
+  return test::directory() / ("log" + std::to_string(++logs));
+}
+
+std::string contents_of(const std::string& log) {
+  return test::directory().contents(log.substr(log.rfind('/') + 1));
+}
+
+// The lines of the log, each without its times.
+std::vector<std::string> lines_of(const std::string& log) {
+  std::vector<std::string> lines;
+  std::istringstream text(contents_of(log));
+  std::string line;
+  std::getline(text, line);
+  CHECK(line + '\n' == header);
+  while (std::getline(text, line)) {
+    std::istringstream columns(line);
+    std::string column;
+    std::string kept;
+    for (int i = 0; std::getline(columns, column, i < 8 ? '\t' : '\n'); ++i) {
+      if (i != 2 && i != 3) kept += (kept.empty() ? "" : " ") + column;
+    }
+    lines.push_back(kept);
+  }
+  return lines;
+}
+
+const char* const five =
+    "echo a b\n"
+    "sh -c 'exit 3'\n"
+    "nothing-of-that-name\n"
+    "sh -c 'kill -9 $$'\n"
+    "{\"argv\":[\"echo\",\"two\\nlines\"]}\n";
+
+}  // namespace
+
+TEST_CASE("the job log has a line for each job, in the columns of GNU parallel") {
+  test::clean_floor floor;
+  std::string log = new_log();
+  run_program run({"-q", "-j1", "--joblog", log, list_of(five)});
+  CHECK(run.end() == 3);
+  CHECK(lines_of(log) == std::vector<std::string>{"1 : 0 4 0 0 echo a b", "2 : 0 0 3 0 sh -c 'exit 3'",
+                                                  "3 : 0 0 127 0 nothing-of-that-name",
+                                                  "4 : 0 0 0 9 sh -c 'kill -9 $$'",
+                                                  std::string("5 : 0 10 0 0 echo 'two\0lines'", 29)});
+  // Without --resume it is written anew; and it has the last attempt alone.
+  run_program again({"-q", "--retries", "2", "--timeout", "0.1", "--joblog", log, list_of("sleep 600\n")});
+  CHECK(again.end() == 1);
+  CHECK(lines_of(log) == std::vector<std::string>{"1 : 0 0 -1 15 sleep 600"});
+}
+
+TEST_CASE("GNU parallel reads the log, and runs again what failed") {
+  test::clean_floor floor;
+  std::string log = new_log();
+  CHECK(run_program({"-q", "-j1", "--joblog", log, list_of("sh -c 'echo ran; exit 3'\ntrue\n")}).end() == 1);
+  run_program run(
+      by_shell("parallel --version 2>&1 | grep -q GNU || { echo none; exit; }; parallel --joblog " + log +
+               " --retry-failed < /dev/null"));
+  run.end();
+  if (run.output == "none\n") {
+    MESSAGE("SKIP: GNU parallel is not installed");
+    return;
+  }
+  CHECK(run.output == "ran\n");
+  CHECK(lines_of(log).size() == 3);
+}
+
+TEST_CASE("--resume runs what the log does not have, --resume-failed what failed as well") {
+  test::clean_floor floor;
+  std::string log = new_log();
+  CHECK(run_program({"-q", "-j1", "--halt", "soon,done=3", "--joblog", log, list_of(five)}).end() == 2);
+  run_program rest({"-j1", "--resume", "--joblog", log, list_of(five)});
+  CHECK(rest.end() == 1);
+  CHECK(rest.output == "two\nlines\n");
+  CHECK(rest.errors.find("2 jobs, 1 failed, 3 done before") != std::string::npos);
+  run_program failed({"--json", "-j1", "--resume-failed", "--joblog", log, list_of(five)});
+  CHECK(failed.end() == 3);
+  CHECK(failed.events("summary")[0]["skipped"] == 2);
+  CHECK(failed.events("summary")[0]["jobs"] == 3);
+  CHECK(run_program({"-q", "--resume", "--joblog", log, list_of(five)}).end() == 0);  // all are there
+  CHECK(lines_of(log).size() == 8);
+
+  run_program first({"-q", "--resume", "--joblog", new_log(), list_of("echo ran\n")});
+  CHECK(first.end() == 0);  // there is no log yet
+  CHECK(first.output == "ran\n");
+}
+
+TEST_CASE("what was cut off by a signal or by --halt now is not in the log, and so run again") {
+  test::clean_floor floor;
+  std::string log = new_log();
+  auto list = list_of("true\nsh -c 'echo begun; exec sleep 600'\n");
+  run_program run({"-q", "-j1", "--output", "lines", "--joblog", log, list});
+  REQUIRE(run.read_until("begun"));
+  run.send(SIGINT);
+  CHECK(run.end() == test::signal_base + SIGINT);
+  CHECK(lines_of(log) == std::vector<std::string>{"1 : 0 0 0 0 true"});
+}
+
+TEST_CASE("a number that had another command is run, and it is said") {
+  test::clean_floor floor;
+  std::string log = new_log();
+  CHECK(run_program({"-q", "--joblog", log, list_of("echo a\necho b\n")}).end() == 0);
+  run_program run({"--resume", "--joblog", log, list_of("echo a\necho c\n")});
+  CHECK(run.end() == 0);
+  CHECK(run.output == "c\n");
+  CHECK(run.errors.find("#2 echo c: the job log has another command for this number; this one is run\n") !=
+        std::string::npos);
+}
+
+TEST_CASE("half a line at the end of a log, of a run that was killed, is cut off") {
+  test::clean_floor floor;
+  auto log =
+      test::directory().make("half", std::string(header) + "1\t:\t1.0\t0.1\t0\t0\t0\t0\ttrue\n2\t:\t1.0\t0.");
+  CHECK(run_program({"-q", "-j1", "--resume", "--joblog", log, list_of("true\ntrue\n")}).end() == 0);
+  CHECK(lines_of(log) == std::vector<std::string>{"1 : 0 0 0 0 true", "2 : 0 0 0 0 true"});
+}
+
+TEST_CASE("what is no job log is refused, and stays as it is; one that cannot be written ends the run") {
+  test::clean_floor floor;
+  auto list = list_of("echo ran\n");
+  auto other = test::directory().make("other", "my novel\n");
+  run_program run({"--resume", "--joblog", other, list});
+  CHECK(run.end() == 255);
+  CHECK(run.errors == "uvreap run: " + other + ":1: this is no log of jobs\n");
+  CHECK(run.output.empty());
+  CHECK(contents_of(other) == "my novel\n");
+  auto broken = test::directory().make("broken", std::string(header) + "1\t:\tx\n");
+  run_program middle({"--resume", "--joblog", broken, list});
+  CHECK(middle.end() == 255);
+  CHECK(middle.errors.find(":2: this is no line of a log of jobs\n") != std::string::npos);
+
+  run_program full({"--joblog", "/dev/full", list});
+  CHECK(full.end() == 255);
+  CHECK(full.errors == "uvreap run: cannot write /dev/full: no space left on device\n");
+  run_program none({"--joblog", "/nowhere/log", list});
+  CHECK(none.end() == 255);
+  CHECK(none.errors == "uvreap run: cannot write /nowhere/log: no such file or directory\n");
+  CHECK(run_program({"--resume", list}).end() == 255);  // of what log?
+}
+
+TEST_CASE("events have times of day") {
+  test::clean_floor floor;
+  run_program run({"--json", list_of("true\n")});
+  CHECK(run.end() == 0);
+  std::string begun = run.events("start")[0]["time"];
+  std::string started = run.events("end")[0]["started"];
+  std::string ended = run.events("end")[0]["time"];
+  CHECK(begun.size() == std::string("2026-11-29T05:55:57.123456Z").size());
+  CHECK(begun.ends_with('Z'));
+  CHECK(started <= ended);
+  auto today = std::chrono::system_clock::to_time_t(std::chrono::system_clock::now());
+  char day[16];
+  std::strftime(day, sizeof day, "%Y-%m-%d", std::gmtime(&today));
+  CHECK((ended.starts_with(day) || started.substr(0, 10) != std::string(day)));  // or it is midnight
+}

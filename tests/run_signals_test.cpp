@@ -1,0 +1,179 @@
+// uvreap run, from outside: signals, terminals, and being PID 1.
+#include <doctest/doctest.h>
+#include <signal.h>
+
+#include <cerrno>
+#include <cstdlib>
+#include <string>
+
+#include "support/clean_floor.hpp"
+#include "support/run_program.hpp"
+
+namespace {
+
+using test::by_shell;
+using test::list_of;
+using test::run_program;
+using test::signal_base;
+using test::where;
+
+constexpr char ctrl_c = '\003';
+constexpr char ctrl_z = '\032';
+constexpr char ctrl_backslash = '\034';
+
+const char* const two_that_sleep =
+    "sh -c 'echo begun $$; exec sleep 600'\nsh -c 'echo begun $$; exec sleep 600'\n";
+
+bool is_there(pid_t pid) { return ::kill(pid, 0) == 0 || errno != ESRCH; }
+
+pid_t first_number_after(const std::string& text, const std::string& word) {
+  return std::atoi(text.c_str() + text.find(word) + word.size());
+}
+
+}  // namespace
+
+TEST_CASE("a signal that was ignored when we were started stays ignored, for the jobs too") {
+  test::clean_floor floor;
+  auto list =
+      list_of("sh -c 'kill -HUP $PPID; kill -INT $PPID; kill -HUP $$; kill -INT $$; echo survived'\n");
+  run_program run(by_shell("trap '' HUP INT; exec $U -q " + list));
+  CHECK(run.end() == 0);
+  CHECK(run.output == "survived\n");
+
+  run_program one(
+      by_shell("trap '' HUP; exec $U -q -- sh -c 'kill -HUP $PPID; kill -HUP $$; echo survived'"));
+  CHECK(one.end() == 0);
+  CHECK(one.output == "survived\n");
+}
+
+TEST_CASE("jobs have SIGPIPE as we had it, whatever we do with it ourselves") {
+  test::clean_floor floor;
+  auto list = list_of("sh -c 'yes | head -n 1 > /dev/null; kill -PIPE $$; echo survived'\n");
+  CHECK(run_program({"-q", list}).end() == 1);
+  run_program ignored(by_shell("trap '' PIPE; exec $U -q " + list));
+  CHECK(ignored.end() == 0);
+}
+
+TEST_CASE("a signal that kills us leaves no job behind, and we die of it") {
+  test::clean_floor floor;
+  for (int signum : {SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGALRM, SIGXCPU, SIGRTMIN + 3}) {
+    run_program run({"-q", "-j2", "--output", "lines", list_of(two_that_sleep)});
+    REQUIRE(run.read_until("begun ", 2));
+    REQUIRE(run.read_until("\n", 2));
+    pid_t job = first_number_after(run.output, "begun ");
+    run.send(signum);
+    CHECK(run.end() == signal_base + signum);
+    CHECK(!is_there(job));
+  }
+}
+
+TEST_CASE("on a terminal, Ctrl-C and Ctrl-\\ end the jobs, and what a second one does is said") {
+  test::clean_floor floor;
+  if (test::no_terminals()) return;
+  for (char key : {ctrl_c, ctrl_backslash}) {
+    run_program run({"-j2", "--output", "lines", list_of(two_that_sleep)}, where::whole_terminal);
+    REQUIRE(run.read_until("begun ", 2));
+    REQUIRE(run.read_until("\n", 2));
+    pid_t job = first_number_after(run.output, "begun ");
+    run.press(key);
+    CHECK(run.end() == signal_base + (key == ctrl_c ? SIGINT : SIGQUIT));
+    CHECK(run.count("ending 2 jobs; a second one kills at once") == 1);
+    CHECK(!is_there(job));
+  }
+}
+
+TEST_CASE("Ctrl-C ends a shell's loop that calls us") {
+  test::clean_floor floor;
+  if (test::no_terminals()) return;
+  auto list = list_of("sh -c 'echo begun; exec sleep 600'\n");
+  // The shell under test is bash: it goes on with its loop unless what it ran died of the signal.
+  run_program run(
+      {"-q", "--", "bash", "-c",
+       "for i in 1 2 3; do \"$UVREAP_DEMO\" run -q --output lines " + list + "; done; echo went on"},
+      where::whole_terminal);
+  REQUIRE(run.read_until("begun"));
+  run.press(ctrl_c);
+  CHECK(run.end() == signal_base + SIGINT);
+  CHECK(run.count("begun") == 1);
+  CHECK(run.count("went on") == 0);
+}
+
+TEST_CASE("a single command has Ctrl-C from the terminal and makes of it what it likes") {
+  test::clean_floor floor;
+  if (test::no_terminals()) return;
+  run_program own({"-q", "--", "sh", "-c",
+                   "trap got=1 INT; trap 'echo ended' TERM; echo begun; until [ $got ]; do sleep 0.02; done; "
+                   "echo trapped; exit 5"},
+                  where::whole_terminal);
+  REQUIRE(own.read_until("begun"));
+  own.press(ctrl_c);
+  CHECK(own.end() == 5);
+  CHECK(own.count("trapped") == 1);
+  CHECK(own.count("ended") == 0);
+
+  run_program dies({"-q", "--", "sh", "-c", "echo begun; exec sleep 600"}, where::whole_terminal);
+  REQUIRE(dies.read_until("begun"));
+  dies.press(ctrl_c);
+  CHECK(dies.end() == signal_base + SIGINT);
+}
+
+TEST_CASE("a single command gets what is sent to us alone") {
+  test::clean_floor floor;
+  for (int signum : {SIGUSR1, SIGHUP, SIGINT, SIGTERM}) {
+    run_program run({"-q", "--", "sh", "-c",
+                     "trap got=1 USR1 HUP INT TERM; echo begun; until [ $got ]; do sleep 0.02; done; echo "
+                     "trapped; exit 5"});
+    REQUIRE(run.read_until("begun"));
+    run.send(signum);
+    CHECK(run.end() == 5);
+    CHECK(run.count("trapped") == 1);
+  }
+}
+
+TEST_CASE("Ctrl-Z stops the jobs with us, their timeouts rest, and fg goes on with all") {
+  test::clean_floor floor;
+  if (test::no_terminals()) return;
+  std::string fifo = test::directory() / "stopped";
+  auto list = list_of("sh -c 'echo begun $$; read x < " + fifo + "; echo ended'\n");
+  // The shell has job control: it gets the terminal back when we are stopped. The timeout would be over by
+  // then.
+  run_program run(by_shell("mkfifo " + fifo + "; set -m; $U -q --output lines --timeout 3 " + list +
+                           "; echo stopped; read job; cut -d' ' -f3 /proc/$job/stat; sleep 3.5; (echo > " +
+                           fifo + ") & fg %1 > /dev/null; echo status $?"),
+                  where::whole_terminal);
+  REQUIRE(run.read_until("begun "));
+  REQUIRE(run.read_until("\n"));
+  pid_t job = first_number_after(run.output, "begun ");
+  run.press(ctrl_z);
+  REQUIRE(run.read_until("stopped"));
+  for (char digit : std::to_string(job) + '\n') run.press(digit);
+  CHECK(run.end() == 0);
+  CHECK(run.count("T\r\n") == 1);
+  CHECK(run.count("ended") == 1);
+  CHECK(run.count("status 0") == 1);
+}
+
+TEST_CASE("a job that asks on the terminal gets an error, and does not wait for ever") {
+  test::clean_floor floor;
+  if (test::no_terminals()) return;
+  run_program run({list_of("sh -c 'read x < /dev/tty && echo got $x'\n")}, where::whole_terminal);
+  CHECK(run.end() == 1);
+  CHECK(run.count("/dev/tty") > 0);
+  CHECK(run.count("\ngot") == 0);
+}
+
+TEST_CASE("as PID 1 it reaps what jobs leave behind") {
+  test::clean_floor floor;
+  std::string orphan = test::directory() / "orphan";
+  auto list = list_of("sh -c 'sleep 0.05 & echo $! > " + orphan +
+                      "'\n"
+                      "sh -c 'for i in $(seq 100); do [ -d /proc/$(cat " +
+                      orphan + ") ] || exit 0; sleep 0.05; done; exit 1'\n");
+  run_program run(by_shell("exec unshare -pf --mount-proc $U -j1 " + list));
+  int status = run.end();
+  if (run.errors.find("unshare: ") != std::string::npos) {
+    MESSAGE("SKIP: no pid namespaces here: ", run.errors);
+    return;
+  }
+  CHECK(status == 0);
+}
