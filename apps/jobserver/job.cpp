@@ -11,21 +11,6 @@ using json = job::json;
 constexpr std::size_t brief_argv = 200;  // bytes
 constexpr const char* ending_names[] = {nullptr, "exited", "killed", "lost", "canceled", "not_started"};
 
-// A page of a thousand jobs must not become as large as their arguments may be.
-json cut_argv(const std::vector<std::string>& argv) {
-  json cut = json::array();
-  std::size_t room = brief_argv;
-  for (const std::string& word : argv) {
-    if (word.size() > room) {
-      cut.push_back(word.substr(0, room) + "...");
-      break;
-    }
-    cut.push_back(word);
-    room -= word.size();
-  }
-  return cut;
-}
-
 std::int64_t ms_of(std::chrono::system_clock::time_point time) {
   return std::chrono::duration_cast<std::chrono::milliseconds>(time.time_since_epoch()).count();
 }
@@ -83,10 +68,20 @@ json job::full(std::size_t position) const {
           {"stderr", output_of(*this, stream::error_output)}};
 }
 
-json job::brief(std::size_t position) const {
-  json all = full(position);
-  all["argv"] = cut_argv(asked.argv);
-  return all;
+json job::brief_of(json full) {
+  json cut = json::array();
+  std::size_t room = brief_argv;
+  for (const json& argument : full["argv"]) {
+    const auto& word = argument.get_ref<const std::string&>();
+    if (word.size() > room) {
+      cut.push_back(word.substr(0, room) + "...");
+      break;
+    }
+    cut.push_back(word);
+    room -= word.size();
+  }
+  full["argv"] = std::move(cut);
+  return full;
 }
 
 std::string text_of(const job::json& value) {

@@ -48,9 +48,13 @@ struct job {
   [[nodiscard]] double wall_ms() const;  // until now, of one that runs
   [[nodiscard]] std::string status() const;
 
-  // Everything, with argv no longer than a line in brief. position: of one that waits, from 1.
+  // Everything. position: of one that waits, from 1.
   [[nodiscard]] json full(std::size_t position = 0) const;
-  [[nodiscard]] json brief(std::size_t position = 0) const;
+  [[nodiscard]] json brief(std::size_t position = 0) const { return brief_of(full(position)); }
+
+  // The same, with no more of argv than a line: a page of a thousand jobs must not become as large as their
+  // arguments may be.
+  [[nodiscard]] static json brief_of(json full);
 };
 
 // A line. Text that came from outside may be no UTF-8: what is not is replaced.

@@ -71,7 +71,8 @@ bool is_method_of(place where, method how) {
 }
 
 bool needs_token(place where) {
-  return where != place::page && where != place::script && where != place::health && where != place::openapi;
+  return where != place::page && where != place::script && where != place::health &&
+         where != place::openapi && where != place::moved;
 }
 
 bool is_json(std::string_view type) {

@@ -230,7 +230,7 @@ bool prepare_descriptors(const settings& settings) {
          ::fcntl(STDERR_FILENO, F_GETFD) < 0) {
     if (::open("/dev/null", O_RDONLY) < 0) return complain("there is no /dev/null");
   }
-  ::signal(SIGPIPE, SIG_IGN);
+  for (int signum : {SIGPIPE, SIGXFSZ}) ::signal(signum, SIG_IGN);
   // A job has three pipes, the reaper's backend at most 1 024 pidfds, the rest some dozens.
   auto needed =
       static_cast<rlim_t>(settings.max_clients) + 3 * static_cast<rlim_t>(settings.max_jobs) + 1024 + 64;

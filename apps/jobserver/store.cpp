@@ -29,6 +29,17 @@ constexpr std::size_t row_bytes = 200;  // of a row, beside its texts
 
 int number_of(stream which) { return static_cast<int>(which); }
 
+// A job as it is written down.
+struct record {
+  explicit record(const json& all) : brief(text_of(job::brief_of(all))) {
+    std::string text = text_of(all);
+    if (text != brief) full = std::move(text);
+  }
+
+  std::string brief;
+  std::optional<std::string> full;
+};
+
 }  // namespace
 
 class store::database {
@@ -155,23 +166,17 @@ std::string store::end_what_was_lost() {
     while (open.next()) open_jobs.push_back({open.number(0), open.text(1)});
   }
   for (const found& one : open_jobs) {
-    json record = json::parse(one.text, nullptr, false);
-    if (!record.is_object()) return path_ + ": a job cannot be read";
-    bool ran = record["state"] == "running";
-    record["state"] = "ended";
-    record["end"] = ran ? "lost" : "canceled";
-    record["status"] =
-        ran ? "lost: the server died while it ran" : "canceled: the server died while it waited";
-    record["position"] = nullptr;
-    record["stdout"]["bytes"] = length(one.number, stream::output);
-    record["stderr"]["bytes"] = length(one.number, stream::error_output);
-    std::string text = text_of(record);
-    std::size_t bytes = text.size() + row_bytes;
-    database::query end(*database_, "UPDATE jobs SET ended = ?, bytes = ?, brief = ? WHERE number = ?");
-    if (!end.with(++last_end_, bytes, text, one.number).run()) return path_ + ": " + database_->wrong();
-    ++kept_;
-    kept_bytes_ += bytes;
-    lost_.push_back({record["id"], text});
+    json lost = json::parse(one.text, nullptr, false);
+    if (!lost.is_object()) return path_ + ": a job cannot be read";
+    bool ran = lost["state"] == "running";
+    lost["state"] = "ended";
+    lost["end"] = ran ? "lost" : "canceled";
+    lost["status"] = ran ? "lost: the server died while it ran" : "canceled: the server died while it waited";
+    lost["position"] = nullptr;
+    lost["stdout"]["bytes"] = length(one.number, stream::output);
+    lost["stderr"]["bytes"] = length(one.number, stream::error_output);
+    if (!end(one.number, lost)) return path_ + ": " + wrong_;
+    lost_.push_back({lost["id"], text_of(job::brief_of(lost))});
   }
   return forget() ? "" : path_ + ": " + wrong_;
 }
@@ -186,29 +191,20 @@ bool store::fail() {
   return false;
 }
 
-namespace {
-
-std::optional<std::string> full_of(const job& job, const std::string& brief) {
-  std::string full = text_of(job.full());
-  return full == brief ? std::optional<std::string>() : full;
-}
-
-}  // namespace
-
 bool store::begin(job& job) {
-  std::string brief = text_of(job.brief());
+  record written(job.full());
   database::query insert(*database_, "INSERT INTO jobs VALUES (?, ?, NULL, 0, ?, ?)");
-  if (!insert.with(last_number_ + 1, job.id, brief, full_of(job, brief)).run()) return fail();
+  if (!insert.with(last_number_ + 1, job.id, written.brief, written.full).run()) return fail();
   job.number = ++last_number_;
   is_unsynced_ = true;
   return true;
 }
 
 bool store::update(const job& job) {
-  std::string brief = text_of(job.brief());
+  record written(job.full());
   database::query update(*database_, "UPDATE jobs SET brief = ?, full = ? WHERE number = ?");
   is_unsynced_ = true;
-  return update.with(brief, full_of(job, brief), job.number).run() || fail();
+  return update.with(written.brief, written.full, job.number).run() || fail();
 }
 
 bool store::append(std::int64_t number, stream which, std::size_t at, std::string_view bytes) {
@@ -217,25 +213,24 @@ bool store::append(std::int64_t number, stream which, std::size_t at, std::strin
   return insert.with(number, number_of(which), at, bytes).run() || fail();
 }
 
-bool store::end(const job& job) {
-  std::string brief = text_of(job.brief());
-  auto full = full_of(job, brief);
-  std::size_t bytes = row_bytes + brief.size() + (full ? full->size() : 0);
+bool store::end(const job& job) { return end(job.number, job.full()) && forget(); }
+
+bool store::end(std::int64_t number, const json& job) {
+  record written(job);
+  std::size_t bytes = row_bytes + written.brief.size() + (written.full ? written.full->size() : 0);
   for (stream which : {stream::output, stream::error_output}) {
-    database::query pieces(
-        *database_, "SELECT count(*), total(length(bytes)) FROM outputs WHERE number = ? AND stream = ?");
-    if (!pieces.with(job.number, number_of(which)).next()) return fail();
-    bytes += static_cast<std::size_t>(pieces.number(0)) * row_bytes;
-    bytes += static_cast<std::size_t>(pieces.number(1));
+    database::query pieces(*database_, "SELECT count(*) FROM outputs WHERE number = ? AND stream = ?");
+    if (!pieces.with(number, number_of(which)).next()) return fail();
+    bytes += static_cast<std::size_t>(pieces.number(0)) * row_bytes + length(number, which);
   }
   database::query update(*database_,
                          "UPDATE jobs SET ended = ?, bytes = ?, brief = ?, full = ? WHERE number = ?");
-  if (!update.with(last_end_ + 1, bytes, brief, full, job.number).run()) return fail();
+  if (!update.with(last_end_ + 1, bytes, written.brief, written.full, number).run()) return fail();
   ++last_end_;
   ++kept_;
   kept_bytes_ += bytes;
   is_unsynced_ = true;
-  return forget();
+  return true;
 }
 
 bool store::erase(const job& job) {

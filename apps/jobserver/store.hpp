@@ -77,6 +77,7 @@ class store {
  private:
   class database;
   std::string end_what_was_lost();
+  bool end(std::int64_t number, const job::json&);
   bool forget();
   bool fail();
 

@@ -281,11 +281,13 @@ MHD_Result web_server::on_head(exchange& exchange) {
   }
   if (!refused) refused = routes_.refuse(request);
   if (!refused) return MHD_YES;
-  if (has_body && request.count("Expect") == 0) {  // it is on its way: the connection can be kept
+  // An answer now would make the library close the connection, which is needed only for a body that the
+  // client has not sent yet, and better keeps.
+  if (!has_body || request.count("Expect") == 0) {
     exchange.answer = std::move(refused);
     return MHD_YES;
   }
-  if (has_body) refused->fields.emplace_back("Connection", "close");
+  refused->fields.emplace_back("Connection", "close");
   return send(exchange, *std::move(refused));
 }
 
@@ -329,6 +331,11 @@ MHD_Result web_server::send(exchange& exchange, http_answer answer) {
     };
     response = MHD_create_response_from_callback(length, piece, read, carried, free);
     if (response == nullptr) delete carried;
+    // The library (0.9.75) would send the last chunk of a body after the fields of one that comes in chunks.
+    bool comes_in_chunks = length == MHD_SIZE_UNKNOWN;
+    if (response != nullptr && comes_in_chunks && exchange.request.how == method::head) {
+      MHD_set_response_options(response, MHD_RF_HTTP_1_0_COMPATIBLE_STRICT, MHD_RO_END);
+    }
   } else {
     response = MHD_create_response_from_buffer(answer.body.size(), answer.body.data(), MHD_RESPMEM_MUST_COPY);
   }
