@@ -3,6 +3,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <filesystem>
 #include <fstream>
 #include <functional>
@@ -193,5 +194,24 @@ TEST_CASE("who listens and goes away is let go of, though nothing is written to 
   CHECK(server.metric("jobserver_clients") >= 20);
   followers.clear();
   CHECK(within_ten_seconds([&] { return server.metric("jobserver_clients") < 5; }));
+  CHECK(server.stop() == 0);
+}
+
+TEST_CASE("a client that does not send its first request in ten seconds is let go of, however it dribbles") {
+  test::clean_floor floor;
+  job_server server({"--allow-any"});
+  auto begin = std::chrono::steady_clock::now();
+  test::line_client silent(server.port), dribbles(server.port);
+  std::string head = server.head("GET", "/healthz") + std::string(1000, 'x');
+  std::size_t sent = 0;
+  while (sent < head.size() && dribbles.try_say(head.substr(sent, 1))) {
+    ++sent;
+    ::usleep(50'000);
+  }
+  auto lasted = std::chrono::steady_clock::now() - begin;
+  CHECK(lasted > std::chrono::seconds(9));
+  CHECK(lasted < std::chrono::seconds(30));
+  CHECK(silent.rest().empty());
+  CHECK(server.ask("GET", "/healthz").status == 200);
   CHECK(server.stop() == 0);
 }

@@ -92,7 +92,7 @@ TEST_CASE("a timeout ends a job, and is said") {
 }
 
 TEST_CASE("a signal that would end the process ends what runs, takes nothing new, and leaves no child") {
-  for (int signum : {SIGTERM, SIGINT, SIGQUIT, SIGUSR1, SIGABRT, SIGRTMIN + 3}) {
+  for (int signum : {SIGTERM, SIGINT, SIGQUIT, SIGUSR1, SIGXCPU, SIGRTMIN + 3}) {
     CAPTURE(signum);
     test::clean_floor floor;
     stubborn job;
@@ -131,4 +131,20 @@ TEST_CASE("a second signal does not wait for the grace") {
   server.drain(SIGTERM);
   server.program.send(SIGTERM);
   CHECK(server.end() == 0);
+}
+
+TEST_CASE("a fault of the server's own kills the jobs with it, and their groups") {
+  for (int signum : {SIGSEGV, SIGABRT, SIGBUS}) {
+    CAPTURE(signum);
+    test::clean_floor floor;
+    stubborn job;
+    job_server server({"--allow-any", "--grace", "600"});
+    server.post(job.order.dump());
+    auto other = server.run({"sleep", "600"});
+    server.ended(server.run({"true"}));
+    wait_for_file(job.file);
+    server.program.send(signum);
+    CHECK(server.end() == 1000 + signum);
+    CHECK_FALSE(is_there(other.json()["pid"]));
+  }
 }

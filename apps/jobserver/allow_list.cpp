@@ -63,7 +63,7 @@ std::string allow_list::read(const std::string& file) {
     if (line.ends_with('\r')) line.pop_back();
     if (line.find_first_not_of(" \t") == std::string::npos || line.starts_with('#')) continue;
     if (std::string wrong = read_rule(line, rules.emplace_back()); !wrong.empty()) {
-      return file + ":" + std::to_string(number) + ": " + wrong;
+      return wrong.insert(0, file + ":" + std::to_string(number) + ": ");
     }
   }
   if (!lines.eof()) return file + ": " + std::strerror(errno);

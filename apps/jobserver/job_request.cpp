@@ -92,7 +92,7 @@ std::string job_request::read(std::string_view text) {
 
 std::size_t job_request::memory() const {
   std::size_t sum = sizeof *this + cwd.size() + (input ? input->size() : 0);
-  for (const std::string& word : argv) sum += sizeof word + word.size();
-  for (const auto& [name, value] : env) sum += 2 * sizeof name + name.size() + value.size();
+  for (const std::string& word : argv) sum += sizeof(std::string) + word.size();
+  for (const auto& [name, value] : env) sum += 2 * sizeof(std::string) + name.size() + value.size();
   return sum;
 }

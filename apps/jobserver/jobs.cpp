@@ -194,7 +194,7 @@ jobs::termination jobs::terminate(const std::string& id) {
   if (job.started) {
     if (job.pid != 0) children_.terminate(job.pid, settings_.grace);
   } else {
-    queue_.erase(std::find(queue_.begin(), queue_.end(), &job));
+    queue_.erase(queue_.begin() + static_cast<std::ptrdiff_t>(position_of(job)) - 1);
     queue_bytes_ -= job.asked.memory();
     finish(job, job::ending::canceled);
   }
@@ -244,17 +244,20 @@ void jobs::check(bool is_stored) {
 std::optional<std::string> jobs::text(const std::string& id) const {
   auto live = live_by_id_.find(id);
   if (live != live_by_id_.end()) {
-    auto place = std::find(queue_.begin(), queue_.end(), live->second);
-    auto position = place == queue_.end() ? 0 : static_cast<std::size_t>(place - queue_.begin()) + 1;
-    return text_of(live->second->full(position));
+    return text_of(live->second->full(position_of(*live->second)));
   }
   auto found = store_.find(id);
   return found ? std::optional(std::move(found->text)) : std::nullopt;
 }
 
+std::size_t jobs::position_of(const job& job) const {
+  if (job.started) return 0;
+  auto is_before = [](const ::job* one, std::int64_t number) { return one->number < number; };
+  auto place = std::lower_bound(queue_.begin(), queue_.end(), job.number, is_before);
+  return static_cast<std::size_t>(place - queue_.begin()) + 1;
+}
+
 std::string jobs::page(const std::string& after, int limit) const {
-  std::map<const job*, std::size_t> positions;
-  for (const job* job : queue_) positions.emplace(job, positions.size() + 1);
   auto rows = store_.page(after, limit + 1);
   bool has_more = rows.size() > static_cast<std::size_t>(limit);
   if (has_more) rows.pop_back();
@@ -262,7 +265,7 @@ std::string jobs::page(const std::string& after, int limit) const {
   for (store::row& row : rows) {
     if (!text.ends_with('[')) text += ",\n";
     auto live = live_by_id_.find(row.id);
-    if (live != live_by_id_.end()) row.text = text_of(live->second->brief(positions[live->second]));
+    if (live != live_by_id_.end()) row.text = text_of(live->second->brief(position_of(*live->second)));
     text += without_end(std::move(row.text));
   }
   return text + "],\"next\":" + (has_more ? '"' + rows.back().id + '"' : "null") + "}\n";

@@ -97,6 +97,7 @@ class jobs {
     std::int64_t number;
   };
 
+  [[nodiscard]] std::size_t position_of(const job&) const;  // 0: it does not wait
   void spawn(job&, std::function<void(int error)> done);
   void on_started(job&, const children::child&);
   void listen(job&, stream, int descriptor);
@@ -115,10 +116,9 @@ class jobs {
   uuid7 ids_;
   std::map<std::int64_t, std::unique_ptr<job>> live_;  // those that wait or run, by their number
   std::map<std::string, job*> live_by_id_;
-  std::deque<job*> queue_;
+  std::deque<job*> queue_;  // by their number, too
   std::size_t queue_bytes_ = 0;
-  std::size_t running_ = 0;  // those being started, too
-  bool is_closing_ = false;
+  std::size_t running_ = 0;        // those being started, too
   std::deque<draining> draining_;  // exited, with an output still open
   uv_timer_t drain_timer_{};
   std::multimap<std::int64_t, output_reader*> followers_;  // by the job's number

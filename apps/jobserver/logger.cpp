@@ -67,7 +67,7 @@ void logger::refused(const http_request& request, const http_answer& answer) {
 
 void logger::note(const std::string& text) { write({{"note", text}}, text); }
 
-void logger::write(fields all, const std::string& text) {
+void logger::write(const fields& all, const std::string& text) {
   if (!as_json_) return put(now() + " " + on_a_line(text) + "\n");
   fields line{{"time", now()}};
   line.update(all);

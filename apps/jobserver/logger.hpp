@@ -28,7 +28,7 @@ class logger {
 
  private:
   using fields = nlohmann::ordered_json;
-  void write(fields, const std::string& text);
+  void write(const fields&, const std::string& text);
   void put(std::string line);
 
   bool as_json_;

@@ -4,6 +4,7 @@
 #include "../shared/group_kill.hpp"
 #include "children.hpp"
 #include "descriptor_limit.hpp"
+#include "last_resort.hpp"
 
 namespace {
 
@@ -32,17 +33,22 @@ class reaped_children final : public children {
     command.error_output = uvreap::stdio::pipe(&made.error_output);
     command.group = uvreap::process_group::created;
     uvreap::watch_options watch{.timeout = asked.timeout, .grace = order.grace};
+    auto told = [ended = std::move(ended)](const uvreap::child_exit& exit) {
+      last_resort::remove(exit.pid);
+      ended(exit);
+    };
     int error = 0;
     {
       descriptor_limit::lowered limit;
-      error = reaper_.spawn(&made.pid, command, watch, ended);
+      error = reaper_.spawn(&made.pid, command, watch, told);
     }
     if (error == UV_EMFILE) {
       // So many are open that its pipes need the raised limit: the child is given the other one at once, but
       // may have looked before.
-      error = reaper_.spawn(&made.pid, command, watch, ended);
+      error = reaper_.spawn(&made.pid, command, watch, told);
       if (error == 0) ::prlimit(made.pid, RLIMIT_NOFILE, &descriptor_limit::original(), nullptr);
     }
+    if (error == 0) last_resort::add(made.pid);
     started(error, made);
   }
 

@@ -16,6 +16,7 @@
 #include "events.hpp"
 #include "gate.hpp"
 #include "jobs.hpp"
+#include "last_resort.hpp"
 #include "lateness.hpp"
 #include "listener.hpp"
 #include "logger.hpp"
@@ -271,6 +272,7 @@ int serve(int argc, char** argv, children_maker make_children) {
   std::unique_ptr<children> children = make_children(loop, settings.backend, error);
   if (children == nullptr) return complain(std::string("cannot start the reaper: ") + uv_strerror(error)), 1;
 
+  last_resort::start(static_cast<std::size_t>(settings.max_jobs));
   bool has_started = false;
   {
     auto* reaper = children.get();

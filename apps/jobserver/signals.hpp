@@ -1,8 +1,8 @@
 // Every signal whose default would end the process, so that none of them leaves jobs behind. One that was
 // ignored when we were started (nohup, a job in the background of a script) stays ignored, but for SIGTERM.
 //
-// Not SIGKILL, which nobody can catch, and not those that say that this program itself is broken (SIGSEGV and
-// its like): its state is not to be trusted to end anything.
+// Not SIGKILL, which nobody can catch. Those that say that the program itself is broken (SIGSEGV and its
+// like) are last_resort's.
 #pragma once
 
 #include <uv.h>

@@ -22,8 +22,9 @@ bool uuid7::is_one(std::string_view id) {
 
 void uuid7::go_on_after(std::string_view id) {
   if (!is_one(id)) return;
-  std::string digits;
-  for (std::size_t i : {0, 9, 15}) digits += id.substr(i, i == 0 ? 8 : i == 9 ? 4 : 3);
+  std::string digits(id.substr(0, 8));
+  digits += id.substr(9, 4);
+  digits += id.substr(15, 3);
   last_ = std::max<std::uint64_t>(last_, std::stoull(digits, nullptr, 16));
 }
 

@@ -281,8 +281,8 @@ MHD_Result web_server::on_head(exchange& exchange) {
   }
   if (!refused) refused = routes_.refuse(request);
   if (!refused) return MHD_YES;
-  // An answer now would make the library close the connection, which is needed only for a body that the
-  // client has not sent yet, and better keeps.
+  // Answered now, the library would close the connection. That is needed only where the client waits to be
+  // told whether it may send the body.
   if (!has_body || request.count("Expect") == 0) {
     exchange.answer = std::move(refused);
     return MHD_YES;

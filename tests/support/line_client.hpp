@@ -36,8 +36,11 @@ class line_client {
 
   bool connected = false;
 
-  void say(const std::string& text) const {
-    REQUIRE(::send(socket_, text.data(), text.size(), MSG_NOSIGNAL) == static_cast<ssize_t>(text.size()));
+  void say(const std::string& text) const { REQUIRE(try_say(text)); }
+
+  // False: the other end is closed.
+  [[nodiscard]] bool try_say(const std::string& text) const {
+    return ::send(socket_, text.data(), text.size(), MSG_NOSIGNAL) == static_cast<ssize_t>(text.size());
   }
 
   [[nodiscard]] bool has_ended() const { return has_ended_; }
