@@ -56,7 +56,7 @@ TEST_CASE("every path is described, and answers as it is described") {
   job_server server({"--allow-any", "--max-jobs", "2", "--max-queue", "2"});
   asker asker(server);
   std::string nobody = "01a225f1-d872-7000-8fd7-426d1d5c2d3b";
-  for (const char* path : {"/", "/page.js", "/healthz", "/metrics", "/jobs", "/v1/openapi.json"})
+  for (const char* path : {"/", "/page.js", "/healthz", "/metrics", "/v1/openapi.json"})
     asker.ask("GET", path);
 
   auto runs =
@@ -132,5 +132,30 @@ TEST_CASE("what needs a token is described so, and the rest does not need it") {
     CHECK((server.ask("GET", target).status == 401) == !is_open);
     CHECK(item["get"]["responses"].contains("401") == !is_open);
   }
+  CHECK(server.stop() == 0);
+}
+
+TEST_CASE("where jobs were before /v1 they answer as they do now, and say where they are") {
+  test::clean_floor floor;
+  job_server server({"--allow-any"});
+  std::string order = server.order(R"({"argv": ["echo", "hello"]})");
+  auto job = server.ask_raw(order.replace(order.find("/v1/jobs"), 8, "/jobs"));
+  CHECK(job.status == 201);
+  CHECK(job.field("Link") == "<v1/jobs>; rel=\"successor-version\"");
+  server.ended(job);
+  std::string path = "/jobs/" + job.id();
+  const std::pair<std::string, std::string> moved[] = {{"/jobs?limit=2", "v1/jobs"},
+                                                       {path, "../v1" + path},
+                                                       {path + "/stdout", "../../v1" + path + "/stdout"}};
+  for (const auto& [from, to] : moved) {
+    auto reply = server.ask("GET", from);
+    CHECK(reply.status == 200);
+    CHECK(reply.body == server.ask("GET", "/v1" + from).body);
+    CHECK(reply.field("Deprecation") == "@1795910400");
+    CHECK(reply.field("Link") == "<" + to + ">; rel=\"successor-version\"");
+    CHECK(server.ask("GET", "/v1" + from).field("Deprecation").empty());
+  }
+  CHECK(server.ask("DELETE", path).status == 409);
+  CHECK(server.ask("GET", "/jobs/1").status == 404);
   CHECK(server.stop() == 0);
 }

@@ -152,25 +152,6 @@ TEST_CASE("a wrong page is told") {
   CHECK(server.stop() == 0);
 }
 
-TEST_CASE("where jobs were before /v1 a client is told where they are") {
-  test::clean_floor floor;
-  job_server server({"--allow-any"});
-  const std::pair<const char*, const char*> moved[] = {{"/jobs", "v1/jobs"},
-                                                       {"/jobs?limit=2", "v1/jobs?limit=2"},
-                                                       {"/jobs/1", "../v1/jobs/1"},
-                                                       {"/events", "v1/events"}};
-  for (const auto& [from, to] : moved) {
-    auto reply = server.ask("GET", from);
-    CHECK(reply.status == 308);
-    CHECK(reply.field("Location") == to);
-  }
-  CHECK(server.ask("DELETE", "/jobs/1").status == 308);
-  std::string order = server.order(R"({"argv": ["true"]})");
-  CHECK(server.ask_raw(order.replace(order.find("/v1/jobs"), 8, "/jobs")).status == 308);
-  CHECK(server.metric("jobserver_jobs_started_total") == 0);
-  CHECK(server.stop() == 0);
-}
-
 TEST_CASE("what cannot be served is told on stderr, and begins nothing") {
   test::clean_floor floor;
   test::scratch_file empty("");

@@ -1,6 +1,5 @@
 #include "routes.hpp"
 
-#include <algorithm>
 #include <charconv>
 #include <map>
 
@@ -9,45 +8,28 @@
 
 namespace {
 
-enum class place {
-  page,
-  script,
-  health,
-  metrics,
-  moved,
-  openapi,
-  jobs,
-  job,
-  output,
-  error_output,
-  events,
-  nowhere
-};
+enum class place { page, script, health, metrics, openapi, jobs, job, output, error_output, events, nowhere };
 
 struct destination {
   place where = place::nowhere;
   std::string id{};  // of a job
 };
 
-constexpr std::string_view jobs_path = "/v1/jobs";
+// Where jobs were before /v1; there they answer as they do now.
+bool is_deprecated(const std::string& path) {
+  return path == "/jobs" || path.starts_with("/jobs/") || path == "/events";
+}
 
-destination destination_of(const std::string& path) {
-  static const std::map<std::string, place, std::less<>> places{{"/", place::page},
-                                                                {"/page.js", place::script},
-                                                                {"/healthz", place::health},
-                                                                {"/metrics", place::metrics},
-                                                                {"/v1/openapi.json", place::openapi},
-                                                                {"/v1/jobs", place::jobs},
-                                                                {"/v1/events", place::events},
-                                                                {"/jobs", place::moved},
-                                                                {"/events", place::moved}};
+destination destination_of(std::string path) {
+  if (is_deprecated(path)) path.insert(0, "/v1");
+  static const std::map<std::string, place> places{
+      {"/", place::page},           {"/page.js", place::script},          {"/healthz", place::health},
+      {"/metrics", place::metrics}, {"/v1/openapi.json", place::openapi}, {"/v1/jobs", place::jobs},
+      {"/v1/events", place::events}};
   if (auto found = places.find(path); found != places.end()) return {found->second};
-  constexpr const char* of_old_ids = "0123456789abcdef-/derout";
-  if (path.starts_with("/jobs/") && path.find_first_not_of(of_old_ids, 6) == std::string::npos) {
-    return {place::moved};
-  }
-  if (!path.starts_with("/v1/jobs/")) return {};
-  std::string rest = path.substr(jobs_path.size() + 1);
+  constexpr std::string_view before_id = "/v1/jobs/";
+  if (!path.starts_with(before_id)) return {};
+  std::string rest = path.substr(before_id.size());
   std::string id = rest.substr(0, rest.find('/'));
   std::string below = rest.substr(id.size());
   if (!uuid7::is_one(id)) return {};
@@ -64,15 +46,13 @@ const char* methods_of(place where) {
 }
 
 bool is_method_of(place where, method how) {
-  if (where == place::moved) return true;
   if (how == method::post) return where == place::jobs;
   if (how == method::del) return where == place::job;
   return how != method::other;
 }
 
 bool needs_token(place where) {
-  return where != place::page && where != place::script && where != place::health &&
-         where != place::openapi && where != place::moved;
+  return where != place::page && where != place::script && where != place::health && where != place::openapi;
 }
 
 bool is_json(std::string_view type) {
@@ -91,22 +71,18 @@ http_answer page(std::string_view text, const char* type) {
   return answer;
 }
 
-std::string_view query_of(std::string_view target) {
-  return target.substr(std::min(target.find('?'), target.size()));
-}
-
 http_answer no_job(const std::string& id) { return problem(404, "there is no job " + id); }
 
-// Relative to where it was asked for, so that a proxy may have us under a prefix.
-http_answer moved(const std::string& path, std::string_view query) {
-  std::string there;
-  for (std::size_t slash = path.find('/', 1); slash != std::string::npos; slash = path.find('/', slash + 1)) {
-    there += "../";
-  }
-  there += "v1" + path + std::string(query);
-  auto answer = problem(308, "it has moved to /v1" + path);
-  answer.fields = {{"Location", there}};
-  return answer;
+// RFC 9745 and RFC 5829. The link is relative to what was asked for: a proxy may have us under a prefix.
+http_reply deprecated(const std::string& path, const http_reply& reply) {
+  std::string there = path.starts_with("/jobs/") ? "../" : "";
+  if (path.ends_with("/stdout") || path.ends_with("/stderr")) there += "../";
+  there += "v1" + path;
+  return [reply, there](http_answer answer) {
+    answer.fields.emplace_back("Deprecation", "@1795910400");  // since 2026-11-29
+    answer.fields.emplace_back("Link", "<" + there + ">; rel=\"successor-version\"");
+    reply(std::move(answer));
+  };
 }
 
 }  // namespace
@@ -138,9 +114,11 @@ std::optional<http_answer> routes::refuse(const http_request& request) const {
   return {};
 }
 
-void routes::answer(const http_request& request, const http_reply& reply) {
+void routes::answer(const http_request& request, const http_reply& to) {
   auto target = target::read(request.target);
   auto [where, id] = destination_of(target->path);
+  bool is_known = where != place::nowhere;
+  const http_reply reply = is_known && is_deprecated(target->path) ? deprecated(target->path, to) : to;
   switch (where) {
     case place::page:
       return reply(page(page_html, "text/html; charset=utf-8"));
@@ -150,8 +128,6 @@ void routes::answer(const http_request& request, const http_reply& reply) {
       return reply({is_draining ? 503 : 200, is_draining ? "draining\n" : "ok\n", "text/plain"});
     case place::metrics:
       return reply({200, metrics(), "text/plain; version=0.0.4"});
-    case place::moved:
-      return reply(moved(target->path, query_of(request.target)));
     case place::openapi:
       return reply({200, std::string(openapi_json)});
     case place::jobs:

@@ -94,7 +94,11 @@ struct web_server::carried_stream {
 };
 
 web_server::web_server(uv_loop_t& loop, routes& routes, const settings& settings)
-    : loop_(loop), routes_(routes), settings_(settings) {}
+    : loop_(loop), routes_(routes), settings_(settings) {
+  uv_prepare_init(&loop_, &prepare_);
+  uv_timer_init(&loop_, &timer_);
+  prepare_.data = timer_.data = this;
+}
 
 web_server::~web_server() = default;
 
@@ -141,9 +145,7 @@ int web_server::start() {
   if (daemon_ == nullptr) return UV_ENOMEM;
   int epoll = MHD_get_daemon_info(daemon_, MHD_DAEMON_INFO_EPOLL_FD)->epoll_fd;
   if (int error = uv_poll_init(&loop_, &poll_, epoll); error != 0) return error;
-  uv_prepare_init(&loop_, &prepare_);
-  uv_timer_init(&loop_, &timer_);
-  poll_.data = prepare_.data = timer_.data = this;
+  poll_.data = this;
   uv_prepare_start(&prepare_, [](uv_prepare_t* self) { static_cast<web_server*>(self->data)->set_timer(); });
   return uv_poll_start(&poll_, UV_READABLE,
                        [](uv_poll_t* self, int, int) { static_cast<web_server*>(self->data)->run(); });
@@ -374,17 +376,15 @@ void web_server::on_completed(exchange& exchange) {
   exchanges_.erase(&exchange);
 }
 
-// The library aborts if a connection is still suspended when it is to stop.
 void web_server::close() {
-  if (daemon_ == nullptr) return;
+  // The library aborts if a connection is still suspended when it is to stop.
   for (const auto& [key, exchange] : exchanges_) {
     if (std::exchange(exchange->is_suspended, false)) resume(exchange->connection);
   }
   while (!waiting_.empty()) (*waiting_.begin())->stream->wake();
-  uv_poll_stop(&poll_);
-  for (auto* handle : {reinterpret_cast<uv_handle_t*>(&poll_), reinterpret_cast<uv_handle_t*>(&prepare_),
-                       reinterpret_cast<uv_handle_t*>(&timer_)}) {
-    uv_close(handle, nullptr);
-  }
-  MHD_stop_daemon(std::exchange(daemon_, nullptr));
+  uv_close(reinterpret_cast<uv_handle_t*>(&prepare_), nullptr);
+  uv_close(reinterpret_cast<uv_handle_t*>(&timer_), nullptr);
+  // Before its descriptor is closed, or the loop would poll what gets that number next.
+  if (poll_.data != nullptr) uv_close(reinterpret_cast<uv_handle_t*>(&poll_), nullptr);
+  if (daemon_ != nullptr) MHD_stop_daemon(std::exchange(daemon_, nullptr));
 }
