@@ -3,6 +3,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <filesystem>
 #include <fstream>
 #include <functional>
@@ -19,8 +20,9 @@ using nlohmann::json;
 using test::job_server;
 
 pid_t pid_of(job_server& server) {
-  auto job = server.run({"sh", "-c", "echo $PPID"}).json();
-  return std::stoi(server.ended(job["id"])["stdout"]["text"].get<std::string>());
+  auto job = server.run({"sh", "-c", "echo $PPID"});
+  server.ended(job);
+  return std::stoi(server.output(job, "stdout"));
 }
 
 std::size_t descriptors_of(pid_t pid) {
@@ -51,12 +53,12 @@ TEST_CASE("a body of 100 MiB is refused before it is read, and takes no memory")
   test::scratch_file large("");
   REQUIRE(::truncate(large.path.c_str(), 100 << 20) == 0);
   std::string command = "curl -s -w '%{http_code}' -H 'Content-Type: application/json' --data-binary @" +
-                        large.path + " http://localhost:" + std::to_string(server.port) + "/jobs";
+                        large.path + " http://localhost:" + std::to_string(server.port) + "/v1/jobs";
   FILE* curl = ::popen(command.c_str(), "r");
   char said[500] = {};
   (void)!std::fread(said, 1, sizeof said - 1, curl);
   CHECK(::pclose(curl) == 0);
-  CHECK(std::string(said) == "{\"error\":\"the body is longer than 1048576 bytes\"}\n413");
+  CHECK(std::string(said).ends_with("\"detail\":\"the body is longer than 1048576 bytes\"}\n413"));
   CHECK(resident_kib(pid) < before + (8 << 10));
   CHECK(server.stop() == 0);
 }
@@ -64,26 +66,33 @@ TEST_CASE("a body of 100 MiB is refused before it is read, and takes no memory")
 TEST_CASE("without the token nothing is told but that the server is there") {
   test::clean_floor floor;
   std::string token = "0123456789abcdef-._~+XYZ";
+  std::string some_id = "01a225f1-d872-7000-8fd7-426d1d5c2d3b";
   test::scratch_file file(token + "\n");
   job_server server({"--allow-any", "--token-file", file.path});
   for (const char* wrong :
        {"", "0", "0123456789abcdef-._~+XY", "0123456789abcdef-._~+XYz", "0123456789abcdef-._~+XYZZ"}) {
     server.token = wrong;
     CHECK(server.run({"true"}).status == 401);
-    CHECK(server.ask("GET", "/jobs").status == 401);
-    CHECK(server.ask("GET", "/jobs/1").status == 401);
-    CHECK(server.ask("DELETE", "/jobs/1").status == 401);
+    CHECK(server.ask("GET", "/v1/jobs").status == 401);
+    CHECK(server.ask("GET", "/v1/jobs/" + some_id).status == 401);
+    CHECK(server.ask("GET", "/v1/jobs/" + some_id + "/stdout").status == 401);
+    CHECK(server.ask("DELETE", "/v1/jobs/" + some_id).status == 401);
     CHECK(server.ask("GET", "/metrics").status == 401);
     CHECK(server.ask("GET", "/nowhere").status == 401);
-    CHECK(test::event_socket(server).reply.status == 401);
+    CHECK(test::event_stream(server).reply.status == 401);
     CHECK(server.ask("GET", "/healthz").status == 200);
   }
   server.token = "";
-  std::string page_way = "Sec-WebSocket-Protocol: events, bearer.";
-  CHECK(test::event_socket(server, page_way + "x\r\n").reply.status == 401);
-  CHECK(test::event_socket(server, page_way + token + "\r\n").reply.status == 101);
+  for (const char* scheme : {"Basic", "Bear", "Bearerx", ""}) {
+    std::string line = std::string("Authorization: ") + scheme + " " + token + "\r\n";
+    CHECK(server.ask_raw(server.head("GET", "/v1/jobs") + line + "\r\n").status == 401);
+  }
+  for (const char* scheme : {"bearer", "BEARER", "Bearer "}) {
+    std::string line = std::string("Authorization: ") + scheme + " " + token + "\r\n";
+    CHECK(server.ask_raw(server.head("GET", "/v1/jobs") + line + "\r\n").status == 200);
+  }
   server.token = token;
-  CHECK(test::event_socket(server).reply.status == 101);
+  CHECK(test::event_stream(server).reply.status == 200);
   CHECK(server.run({"true"}).status == 201);
   CHECK(server.stop() == 0);
 }
@@ -93,7 +102,7 @@ TEST_CASE("a page of somewhere else can neither run commands nor listen") {
   job_server server({"--allow-any"});
   std::string body = R"({"argv": ["true"]})";
   auto post_with = [&](const std::string& host, const std::string& lines) {
-    return server.ask_raw("POST /jobs HTTP/1.1\r\nHost: " + host + "\r\n" + lines +
+    return server.ask_raw("POST /v1/jobs HTTP/1.1\r\nHost: " + host + "\r\n" + lines +
                           "Content-Length: " + std::to_string(body.size()) + "\r\n\r\n" + body);
   };
   std::string here = "localhost:" + std::to_string(server.port);
@@ -107,7 +116,8 @@ TEST_CASE("a page of somewhere else can neither run commands nor listen") {
   CHECK(post_with(here, "").status == 415);
   CHECK(post_with(here, "Content-Type: text/plain\r\n").status == 415);
   CHECK(post_with(here, "Content-Type: application/x-www-form-urlencoded\r\n").status == 415);
-  CHECK(test::event_socket(server, "Origin: http://elsewhere.example\r\n").reply.status == 403);
+  auto events = server.head("GET", "/v1/events") + "Origin: http://elsewhere.example\r\n\r\n";
+  CHECK(server.ask_raw(events).status == 403);
   CHECK(server.metric("jobserver_jobs_started_total") == 0);
   CHECK(post_with(here, is_json + "Origin: http://" + here + "\r\n").status == 201);
   CHECK(post_with("127.0.0.1", "Content-Type: Application/JSON; charset=utf-8\r\n").status == 201);
@@ -139,7 +149,7 @@ TEST_CASE("a thousand slow clients hold nobody up, and are let go of with all th
   CHECK(within_ten_seconds([&] { return server.metric("jobserver_clients") >= 1001; }));
   auto job = server.run({"true"});
   CHECK(job.status == 201);
-  CHECK(server.ended(job.json()["id"])["exit_code"] == 0);
+  CHECK(server.ended(job)["exit_code"] == 0);
 
   // Some more, and there are too many: those are told.
   while (slow.size() < 1004) slow.push_back(std::make_unique<test::line_client>(server.port));
@@ -151,11 +161,11 @@ TEST_CASE("a thousand slow clients hold nobody up, and are let go of with all th
   CHECK(server.stop() == 0);
 }
 
-TEST_CASE("a WebSocket that does not read loses events, is told how many, and holds no memory for them") {
+TEST_CASE("who reads events too slowly loses some, is told how many, and holds no memory for them") {
   test::clean_floor floor;
   job_server server({"--allow-any", "--keep", "0"});
-  test::event_socket events(server);
-  REQUIRE(events.reply.status == 101);
+  test::event_stream events(server);
+  REQUIRE(events.reply.status == 200);
   std::string long_argument(180, 'x');
   double dropped = 0;
   for (int jobs = 0; jobs < 20'000 && dropped == 0; ++jobs) {
@@ -163,10 +173,45 @@ TEST_CASE("a WebSocket that does not read loses events, is told how many, and ho
     if (jobs % 200 == 0) dropped = server.metric("jobserver_events_dropped_total");
   }
   REQUIRE(dropped > 0);
-  json event = events.next();
-  while (event.is_object() && event["event"] != "dropped") event = events.next();
-  REQUIRE(event.is_object());
-  CHECK(event["count"] >= dropped);
-  CHECK(events.next().is_object());  // and it goes on
+  auto event = events.next();
+  while (event.name != "dropped" && !event.name.empty()) event = events.next();
+  REQUIRE(event.name == "dropped");
+  CHECK(event.data["count"] >= dropped);
+  CHECK_FALSE(events.next().name.empty());  // and it goes on
+  CHECK(server.stop() == 0);
+}
+
+TEST_CASE("who listens and goes away is let go of, though nothing is written to it") {
+  test::clean_floor floor;
+  job_server server({"--allow-any"});
+  auto job = server.run({"sleep", "600"});
+  std::vector<std::unique_ptr<test::line_client>> followers;
+  for (int i = 0; i < 20; ++i) {
+    followers.push_back(std::make_unique<test::line_client>(server.port));
+    followers.back()->say(server.head("GET", "/v1/jobs/" + job.id() + "/stdout?follow") + "\r\n");
+    CHECK(followers.back()->line().starts_with("HTTP/1.1 200"));
+  }
+  CHECK(server.metric("jobserver_clients") >= 20);
+  followers.clear();
+  CHECK(within_ten_seconds([&] { return server.metric("jobserver_clients") < 5; }));
+  CHECK(server.stop() == 0);
+}
+
+TEST_CASE("a client that does not send its first request in ten seconds is let go of, however it dribbles") {
+  test::clean_floor floor;
+  job_server server({"--allow-any"});
+  auto begin = std::chrono::steady_clock::now();
+  test::line_client silent(server.port), dribbles(server.port);
+  std::string head = server.head("GET", "/healthz") + std::string(1000, 'x');
+  std::size_t sent = 0;
+  while (sent < head.size() && dribbles.try_say(head.substr(sent, 1))) {
+    ++sent;
+    ::usleep(50'000);
+  }
+  auto lasted = std::chrono::steady_clock::now() - begin;
+  CHECK(lasted > std::chrono::seconds(9));
+  CHECK(lasted < std::chrono::seconds(30));
+  CHECK(silent.rest().empty());
+  CHECK(server.ask("GET", "/healthz").status == 200);
   CHECK(server.stop() == 0);
 }

@@ -40,10 +40,10 @@ TEST_CASE("a daemon that holds a job's output does not hold the job, and the cut
   job_server server({"--allow-any"});
   auto started = server.post(shell("setsid sleep 600 & echo $!; exit 4").dump());
   CHECK(server.ask("GET", "/healthz").status == 200);
-  auto job = server.ended(started.json()["id"]);
+  auto job = server.ended(started);
   CHECK(job["exit_code"] == 4);
-  CHECK(job["stdout"]["cut"] == "by time: somebody held it open");
-  pid_t daemon = std::stoi(job["stdout"]["text"].get<std::string>());
+  CHECK(job["stdout"]["cut"] == "time");
+  pid_t daemon = std::stoi(server.output(started, "stdout"));
   server.program.send(SIGTERM);
   CHECK(server.program.end() == 0);
   CHECK(is_there(daemon));  // it has left the job, and is nobody's child but the next subreaper's
@@ -54,14 +54,17 @@ TEST_CASE("a daemon that holds a job's output does not hold the job, and the cut
 TEST_CASE("DELETE ends a job, and one that has ended is a conflict") {
   test::clean_floor floor;
   job_server server({"--allow-any"});
-  CHECK(server.run({"sleep", "600"}).status == 201);
-  CHECK(server.ask("DELETE", "/jobs/1").status == 202);
-  auto job = server.ended(1);
+  auto started = server.run({"sleep", "600"});
+  std::string path = "/v1/jobs/" + started.id();
+  CHECK(server.ask("DELETE", path).status == 202);
+  auto job = server.ended(started);
   CHECK(job["signal"] == SIGTERM);
   CHECK(job["terminated"] == true);
   CHECK(job["timed_out"] == false);
-  CHECK(server.ask("DELETE", "/jobs/1").status == 409);
-  CHECK(server.ask("DELETE", "/jobs/2").status == 404);
+  CHECK(job["end"] == "killed");
+  CHECK(server.ask("DELETE", path).status == 409);
+  path.back() = path.back() == '0' ? '1' : '0';
+  CHECK(server.ask("DELETE", path).status == 404);
   CHECK(server.stop() == 0);
 }
 
@@ -71,8 +74,8 @@ TEST_CASE("a job that ignores SIGTERM is killed when the grace is over, and its 
   job_server server({"--allow-any", "--grace", "0.2"});
   auto started = server.post(job.order.dump());
   wait_for_file(job.file);
-  CHECK(server.ask("DELETE", "/jobs/1").status == 202);
-  CHECK(server.ended(1)["signal"] == SIGKILL);
+  CHECK(server.ask("DELETE", "/v1/jobs/" + started.id()).status == 202);
+  CHECK(server.ended(started)["signal"] == SIGKILL);
   CHECK(server.stop() == 0);
 }
 
@@ -80,7 +83,7 @@ TEST_CASE("a timeout ends a job, and is said") {
   test::clean_floor floor;
   job_server server({"--allow-any"});
   auto started = server.post(R"({"argv": ["sleep", "600"], "timeout": 0.1})");
-  auto job = server.ended(started.json()["id"]);
+  auto job = server.ended(started);
   CHECK(job["timed_out"] == true);
   CHECK(job["signal"] == SIGTERM);
   CHECK(job["timeout"] == 0.1);
@@ -88,19 +91,20 @@ TEST_CASE("a timeout ends a job, and is said") {
   CHECK(server.stop() == 0);
 }
 
-TEST_CASE("SIGTERM and SIGINT end what runs, take nothing new, and leave no child") {
-  for (int signum : {SIGTERM, SIGINT, SIGHUP}) {
+TEST_CASE("a signal that would end the process ends what runs, takes nothing new, and leaves no child") {
+  for (int signum : {SIGTERM, SIGINT, SIGQUIT, SIGUSR1, SIGXCPU, SIGRTMIN + 3}) {
+    CAPTURE(signum);
     test::clean_floor floor;
     stubborn job;
     job_server server({"--allow-any", "--grace", "0.5"});
     server.post(job.order.dump());
-    auto other = server.run({"sleep", "600"}).json();
+    auto other = server.run({"sleep", "600"});
     wait_for_file(job.file);
     server.drain(signum);
-    CHECK(server.ended(other["id"])["signal"] == SIGTERM);
+    CHECK(server.ended(other)["signal"] == SIGTERM);
     CHECK(server.run({"true"}).status == 503);
     CHECK(server.end() == 0);
-    CHECK_FALSE(is_there(other["pid"]));
+    CHECK_FALSE(is_there(other.json()["pid"]));
   }
 }
 
@@ -127,4 +131,20 @@ TEST_CASE("a second signal does not wait for the grace") {
   server.drain(SIGTERM);
   server.program.send(SIGTERM);
   CHECK(server.end() == 0);
+}
+
+TEST_CASE("a fault of the server's own kills the jobs with it, and their groups") {
+  for (int signum : {SIGSEGV, SIGABRT, SIGBUS}) {
+    CAPTURE(signum);
+    test::clean_floor floor;
+    stubborn job;
+    job_server server({"--allow-any", "--grace", "600"});
+    server.post(job.order.dump());
+    auto other = server.run({"sleep", "600"});
+    server.ended(server.run({"true"}));
+    wait_for_file(job.file);
+    server.program.send(signum);
+    CHECK(server.end() == 1000 + signum);
+    CHECK_FALSE(is_there(other.json()["pid"]));
+  }
 }

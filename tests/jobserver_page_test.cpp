@@ -28,8 +28,10 @@ void start_job(browser& page, const std::string& argv) {
   page.value("document.querySelector('#start button').click()");
 }
 
-std::string row_of(int job) {
-  return "document.querySelector('#ended [data-job=\"" + std::to_string(job) + "\"]')";
+// Of the ended job whose command holds that.
+std::string row_of(const std::string& argv) {
+  return "[...document.querySelectorAll('#ended tr[data-job]')].find(row => row.innerText.includes('" + argv +
+         "'))";
 }
 
 std::string url_of(const job_server& server) {
@@ -51,10 +53,10 @@ TEST_CASE("a job started from the page is seen to run and to end, and its output
     start_job(page, "sleep 600");
     REQUIRE(page.until("document.querySelectorAll('#running tr').length === 1"));
     start_job(page, R"(["sh", "-c", "echo hello; exit 3"])");
-    REQUIRE(page.until(row_of(2) + " !== null"));
-    std::string row = page.value(row_of(2) + ".innerText");
+    REQUIRE(page.until(row_of("exit 3") + " !== undefined"));
+    std::string row = page.value(row_of("exit 3") + ".innerText");
     CHECK_MESSAGE(row.find("exited with 3") != std::string::npos, row);
-    page.value(row_of(2) + ".click()");
+    page.value(row_of("exit 3") + ".click()");
     REQUIRE(page.until("document.querySelector('#ended pre')?.textContent.startsWith('hello\\n') === true"));
 
     start_job(page, "/no/such/program");
@@ -69,7 +71,7 @@ TEST_CASE("a job started from the page is seen to run and to end, and its output
     }
 
     page.value("document.querySelector('#running button').click()");
-    REQUIRE(page.until(row_of(1) + "?.innerText.includes('SIGTERM') === true"));
+    REQUIRE(page.until(row_of("sleep 600") + "?.innerText.includes('SIGTERM') === true"));
   }
   CHECK(server.stop() == 0);
 }
@@ -89,7 +91,7 @@ TEST_CASE("a page without the token asks for it, and listens with it") {
     page.value("document.querySelector('#ask button').click()");
     REQUIRE(page.until("document.getElementById('state').textContent === 'live'"));
     start_job(page, "true");
-    CHECK(page.until(row_of(1) + " !== null"));
+    CHECK(page.until(row_of("true") + " !== undefined"));
   }
   CHECK(server.stop() == 0);
 }

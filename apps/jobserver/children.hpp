@@ -5,26 +5,32 @@
 #include <uv.h>
 
 #include <chrono>
-#include <cstddef>
+#include <functional>
 #include <memory>
-#include <string>
 #include <uvreap/reaper.hpp>
-#include <vector>
+
+#include "job_request.hpp"
 
 class children {
  public:
   struct order {
-    const std::vector<std::string>& argv;
-    std::size_t keep_output;  // of each stream
-    std::chrono::milliseconds timeout;
+    const job_request& asked;  // until started has been called
     std::chrono::milliseconds grace;
   };
+  // Our ends of its pipes, to be closed; no input if none was asked for, which is /dev/null then.
+  struct child {
+    pid_t pid = 0;
+    int input = -1;
+    int output = -1;
+    int error_output = -1;
+  };
+  using started = std::function<void(int error, const child&)>;
 
   virtual ~children() = default;
 
-  // The child leads a process group. *input_end, if not null, becomes the writing end of its stdin, which is
-  // /dev/null otherwise. Errors are those of uvreap::spawn.
-  virtual int spawn(pid_t* out, int* input_end, const order&, uvreap::callback) = 0;
+  // The child leads a process group. Errors are those of uvreap::spawn. started comes once, perhaps before
+  // this returns; then, if there was no error, the exit.
+  virtual void spawn(const order&, started, uvreap::callback ended) = 0;
   virtual void terminate(pid_t, std::chrono::milliseconds grace) = 0;
   virtual void kill_group(pid_t) = 0;
   virtual void close() = 0;  // when every child has been told

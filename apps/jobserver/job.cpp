@@ -9,12 +9,70 @@ namespace {
 using json = job::json;
 
 constexpr std::size_t brief_argv = 200;  // bytes
+constexpr const char* ending_names[] = {nullptr, "exited", "killed", "lost", "canceled", "not_started"};
 
-// A list of a thousand jobs must not become as large as their arguments may be.
-json cut_argv(const std::vector<std::string>& argv) {
+std::int64_t ms_of(std::chrono::system_clock::time_point time) {
+  return std::chrono::duration_cast<std::chrono::milliseconds>(time.time_since_epoch()).count();
+}
+
+json or_null(bool is_there, json value) { return is_there ? std::move(value) : json(); }
+
+json output_of(const job& job, stream which) {
+  const auto& output = job.outputs[static_cast<std::size_t>(which)];
+  if (!output) return {{"bytes", 0}, {"cut", nullptr}};
+  json cut;  // null
+  if (job.is_cut_by_time && output->is_open()) cut = "time";
+  if (output->is_above_limit()) cut = "limit";
+  return {{"bytes", output->bytes()}, {"cut", cut}};
+}
+
+}  // namespace
+
+double job::wall_ms() const {
+  if (!started) return 0;
+  auto time = runs() ? std::chrono::nanoseconds(uv_hrtime() - started_ns) : wall;
+  return std::chrono::duration<double, std::milli>(time).count();
+}
+
+std::string job::status() const {
+  if (end == ending::canceled) return "canceled before it was started";
+  if (end == ending::not_started) return why_not_started;
+  if (!exit) return {};
+  return exit->lost ? "lost: another program took its status" : exit->status.text();
+}
+
+json job::full(std::size_t position) const {
+  bool has_exit = end != ending::none && exit;
+  const uvreap::wait_status status = has_exit ? exit->status : uvreap::wait_status();
+  double timeout = std::chrono::duration<double>(asked.timeout).count();
+  return {{"id", id},
+          {"state", end != ending::none ? "ended"
+                    : started           ? "running"
+                                        : "queued"},
+          {"argv", asked.argv},
+          {"cwd", or_null(!asked.cwd.empty(), asked.cwd)},
+          {"timeout", or_null(timeout > 0, timeout)},
+          {"created_ms", ms_of(created)},
+          {"started_ms", started ? json(ms_of(*started)) : json()},
+          {"wall_ms", wall_ms()},
+          {"pid", or_null(pid != 0, pid)},
+          {"position", or_null(position != 0, position)},
+          {"terminated", is_terminated},
+          {"end", end == ending::none ? json() : json(ending_names[static_cast<std::size_t>(end)])},
+          {"status", or_null(end != ending::none, this->status())},
+          {"exit_code", or_null(status.exited(), status.exit_code())},
+          {"signal", or_null(status.signaled(), status.term_signal())},
+          {"timed_out", has_exit && exit->timed_out},
+          {"usage", has_exit && !exit->lost ? usage_json(exit->usage) : json()},
+          {"stdout", output_of(*this, stream::output)},
+          {"stderr", output_of(*this, stream::error_output)}};
+}
+
+json job::brief_of(json full) {
   json cut = json::array();
   std::size_t room = brief_argv;
-  for (const std::string& word : argv) {
+  for (const json& argument : full["argv"]) {
+    const auto& word = argument.get_ref<const std::string&>();
     if (word.size() > room) {
       cut.push_back(word.substr(0, room) + "...");
       break;
@@ -22,53 +80,8 @@ json cut_argv(const std::vector<std::string>& argv) {
     cut.push_back(word);
     room -= word.size();
   }
-  return cut;
-}
-
-json output_of(const uvreap::captured& stream) {
-  json cut;  // null
-  if (stream.cut_by_time) cut = "by time: somebody held it open";
-  if (stream.cut_by_limit) cut = "by limit";
-  return {{"text", stream.bytes}, {"bytes", stream.bytes.size()}, {"cut", cut}};
-}
-
-}  // namespace
-
-std::size_t job::memory() const {
-  std::size_t sum = sizeof *this;
-  for (const std::string& word : argv) sum += sizeof(std::string) + word.size();
-  if (end) sum += end->output.bytes.capacity() + end->error_output.bytes.capacity();
-  return sum;
-}
-
-double job::wall_ms() const {
-  auto time = end ? wall : std::chrono::nanoseconds(uv_hrtime() - started_ns);
-  return std::chrono::duration<double, std::milli>(time).count();
-}
-
-json job::brief() const {
-  auto started_ms = std::chrono::duration_cast<std::chrono::milliseconds>(started.time_since_epoch());
-  json all{{"id", id},   {"state", end ? "ended" : "running"}, {"argv", cut_argv(argv)},
-           {"pid", pid}, {"started_ms", started_ms.count()},   {"wall_ms", wall_ms()}};
-  if (!end) return all;
-  const uvreap::wait_status& status = end->status;
-  all["status"] = end->lost ? "lost" : status.text();
-  all["exit_code"] = status.exited() ? json(status.exit_code()) : json();
-  all["signal"] = status.signaled() ? json(status.term_signal()) : json();
-  all["timed_out"] = end->timed_out;
-  all["terminated"] = is_terminated;
-  return all;
-}
-
-json job::full() const {
-  json all = brief();
-  all["argv"] = argv;
-  all["timeout"] = timeout.count() > 0 ? json(static_cast<double>(timeout.count()) / 1000) : json();
-  if (!end) return all;
-  all["usage"] = usage_json(end->usage);
-  all["stdout"] = output_of(end->output);
-  all["stderr"] = output_of(end->error_output);
-  return all;
+  full["argv"] = std::move(cut);
+  return full;
 }
 
 std::string text_of(const job::json& value) {

@@ -29,6 +29,25 @@ std::string read_argv(const json& value, std::vector<std::string>& argv) {
   return argv[0].empty() ? "argv[0] must not be empty" : "";
 }
 
+std::string read_cwd(const json& value, std::string& cwd) {
+  if (!value.is_string() || !value.get_ref<const std::string&>().starts_with('/')) {
+    return "cwd must be an absolute path";
+  }
+  cwd = value;
+  return holds_nul(cwd) ? "cwd must not hold a NUL" : "";
+}
+
+std::string read_env(const json& value, std::map<std::string, std::string>& env) {
+  if (!value.is_object()) return "env must be an object of strings";
+  for (const auto& [name, text] : value.items()) {
+    if (name.empty() || name.find('=') != std::string::npos) return "env has a name that is empty or holds =";
+    if (!text.is_string()) return "env must be an object of strings";
+    if (holds_nul(name) || holds_nul(text)) return "env must not hold a NUL";
+    env[name] = text;
+  }
+  return {};
+}
+
 std::string read_timeout(const json& value, std::chrono::milliseconds& timeout) {
   double seconds = value.is_number() ? value.get<double>() : 0;
   if (!(seconds > 0 && seconds <= longest_timeout))
@@ -59,10 +78,21 @@ std::string job_request::read(std::string_view text) {
         wrong = "stdin must be a string";
       else
         read.input = value;
+    } else if (key == "cwd") {
+      wrong = read_cwd(value, read.cwd);
+    } else if (key == "env") {
+      wrong = read_env(value, read.env);
     } else if (key != "argv") {
-      wrong = "unknown key " + json(key).dump() + "; known are argv, timeout and stdin";
+      wrong = "unknown key " + json(key).dump() + "; known are argv, timeout, stdin, cwd and env";
     }
   }
   if (wrong.empty()) *this = std::move(read);
   return wrong;
+}
+
+std::size_t job_request::memory() const {
+  std::size_t sum = sizeof *this + cwd.size() + (input ? input->size() : 0);
+  for (const std::string& word : argv) sum += sizeof(std::string) + word.size();
+  for (const auto& [name, value] : env) sum += 2 * sizeof(std::string) + name.size() + value.size();
+  return sum;
 }

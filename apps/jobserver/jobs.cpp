@@ -5,86 +5,222 @@
 
 namespace {
 
-constexpr std::size_t listed = 100;
+// Whom a job leaves behind may hold its outputs for ever.
+constexpr std::uint64_t drain_ms = 1000;
+
+job::ending ending_of(const uvreap::child_exit& exit) {
+  if (exit.lost) return job::ending::lost;
+  return exit.status.signaled() ? job::ending::killed : job::ending::exited;
+}
+
+std::string without_end(std::string line) {
+  line.pop_back();
+  return line;
+}
 
 }  // namespace
 
-jobs::jobs(uv_loop_t& loop, children& children, const settings& settings)
-    : loop_(loop), children_(children), settings_(settings) {}
+jobs::jobs(uv_loop_t& loop, children& children, store& store, const settings& settings)
+    : loop_(loop), children_(children), store_(store), settings_(settings) {
+  ids_.go_on_after(store.newest_id());
+  uv_timer_init(&loop_, &drain_timer_);
+  drain_timer_.data = this;
+}
 
-int jobs::start(job_request request, const job** out) {
-  auto made = std::make_unique<job>();
-  std::uint64_t id = last_id_ + 1;
-  int input_end = -1;
-  children::order order{.argv = request.argv,
-                        .keep_output = settings_.keep_output,
-                        .timeout = request.timeout,
-                        .grace = settings_.grace};
-  made->started = std::chrono::system_clock::now();
-  made->started_ns = uv_hrtime();
-  auto told = [this, id](const uvreap::child_exit& exit) { ended(id, exit); };
-  int error = children_.spawn(&made->pid, request.input ? &input_end : nullptr, order, told);
-  if (error != 0) {
-    ++counted_.not_started;
-    return error;
+void jobs::close() { uv_close(reinterpret_cast<uv_handle_t*>(&drain_timer_), nullptr); }
+
+// ---- Beginning ----
+
+void jobs::start(job_request asked, std::string client, std::function<void(const outcome&)> done) {
+  bool waits = running_ >= static_cast<std::size_t>(settings_.max_jobs) || !queue_.empty();
+  std::size_t memory = asked.memory();
+  if (waits && (queue_.size() >= static_cast<std::size_t>(settings_.max_queue) ||
+                queue_bytes_ + memory > settings_.keep_memory)) {
+    return done({outcome::kind::full});
   }
-  last_id_ = made->id = id;
-  made->argv = std::move(request.argv);
-  made->timeout = request.timeout;
-  if (request.input) made->input = std::make_unique<job_input>(loop_, input_end, *std::move(request.input));
+  auto made = std::make_unique<job>();
+  made->id = ids_.next();
+  made->client = std::move(client);
+  made->asked = std::move(asked);
+  made->created = std::chrono::system_clock::now();
+  if (!waits) made->started = made->created;
+  if (!store_.begin(*made)) {
+    check(false);
+    return done({outcome::kind::not_stored});
+  }
+  job& job = *made;
+  live_by_id_[job.id] = made.get();
+  live_[job.number] = std::move(made);
+  if (waits) {
+    queue_.push_back(&job);
+    queue_bytes_ += memory;
+    on_change("queued", job, queue_.size());
+    return done({outcome::kind::waits, 0, &job, queue_.size()});
+  }
+  spawn(job, [this, &job, done = std::move(done)](int error) {
+    if (error == 0) return done({outcome::kind::runs, 0, &job});
+    check(store_.erase(job));
+    ++counted_.not_started;
+    live_by_id_.erase(job.id);
+    live_.erase(job.number);
+    done({outcome::kind::not_started, error});
+  });
+}
+
+void jobs::spawn(job& job, std::function<void(int error)> done) {
+  job.started = std::chrono::system_clock::now();
+  job.started_ns = uv_hrtime();
+  ++running_;
+  auto started = [this, &job, done = std::move(done)](int error, const children::child& child) {
+    if (error == 0) {
+      on_started(job, child);
+    } else {
+      --running_;
+      job.started.reset();
+    }
+    done(error);
+  };
+  auto ended = [this, number = job.number](const uvreap::child_exit& exit) { on_exit(number, exit); };
+  children_.spawn({.asked = job.asked, .grace = settings_.grace}, std::move(started), std::move(ended));
+}
+
+void jobs::on_started(job& job, const children::child& child) {
+  job.pid = child.pid;
+  if (job.asked.input) {
+    job.input = std::make_unique<job_input>(loop_, child.input, *std::move(job.asked.input));
+    job.asked.input.reset();
+  }
+  listen(job, stream::output, child.output);
+  listen(job, stream::error_output, child.error_output);
   ++counted_.started;
-  *out = made.get();
-  running_.emplace(id, std::move(made));
-  on_start(**out);
-  return 0;
+  check(store_.update(job));
+  on_change("start", job, 0);
+  if (job.is_terminated) children_.terminate(job.pid, settings_.grace);
 }
 
-const job* jobs::find(std::uint64_t id) const {
-  if (auto found = running_.find(id); found != running_.end()) return found->second.get();
-  auto found = ended_by_id_.find(id);
-  return found != ended_by_id_.end() ? found->second : nullptr;
+void jobs::listen(job& job, stream which, int descriptor) {
+  auto at = static_cast<std::size_t>(which);
+  auto keep = [this, &job, which, at](std::string_view bytes) {
+    check(store_.append(job.number, which, job.outputs[at]->bytes(), bytes));
+    auto [first, last] = followers_.equal_range(job.number);
+    for (auto each = first; each != last; ++each) each->second->wake();
+  };
+  auto over = [this, &job] { finish_if_over(job); };
+  job.outputs[at] = std::make_unique<job_output>(loop_, descriptor, settings_.keep_output, std::move(keep),
+                                                 std::move(over));
 }
 
-job::json jobs::list() const {
-  job::json all = job::json::array();
-  for (const auto& [id, job] : running_) all.push_back(job->brief());
-  auto first = ended_.end() - static_cast<std::ptrdiff_t>(std::min(listed, ended_.size()));
-  for (auto at = first; at != ended_.end(); ++at) all.push_back((*at)->brief());
-  return all;
+void jobs::start_next() {
+  while (!queue_.empty() && running_ < static_cast<std::size_t>(settings_.max_jobs)) {
+    job& next = *queue_.front();
+    queue_.pop_front();
+    queue_bytes_ -= next.asked.memory();
+    bool goes_on = true;
+    spawn(next, [this, &next, &goes_on](int error) {
+      if (error == 0) return;
+      if (is_passing(error)) {
+        queue_.push_front(&next);
+        queue_bytes_ += next.asked.memory();
+        goes_on = false;
+        return;
+      }
+      next.why_not_started = "cannot start " + next.asked.argv[0] + ": " + uv_strerror(error);
+      finish(next, job::ending::not_started);
+    });
+    if (!goes_on) return;
+  }
 }
 
-void jobs::terminate(std::uint64_t id) {
-  auto found = running_.find(id);
-  if (found == running_.end()) return;
-  found->second->is_terminated = true;
-  children_.terminate(found->second->pid, settings_.grace);
+void jobs::on_beat() {
+  start_next();
+  store_.sync(loop_);
+}
+
+// ---- Ending ----
+
+void jobs::on_exit(std::int64_t number, const uvreap::child_exit& exit) {
+  job& job = *live_.at(number);
+  job.exit = exit;
+  job.wall = std::chrono::nanoseconds(uv_hrtime() - job.started_ns);
+  job.input.reset();  // whoever it left behind gets no more of it
+  draining_.push_back({uv_now(&loop_) + drain_ms, number});
+  finish_if_over(job);
+  if (!draining_.empty() && uv_is_active(reinterpret_cast<uv_handle_t*>(&drain_timer_)) == 0) drain();
+}
+
+void jobs::finish_if_over(job& job) {
+  bool is_open = std::any_of(job.outputs.begin(), job.outputs.end(),
+                             [](const auto& output) { return output != nullptr && output->is_open(); });
+  if (!job.exit || (is_open && !job.is_cut_by_time)) return;
+  --running_;
+  finish(job, ending_of(*job.exit));
+  start_next();
+}
+
+// Those that are over already are no longer there.
+void jobs::drain() {
+  while (!draining_.empty()) {
+    auto found = live_.find(draining_.front().number);
+    if (found != live_.end() && draining_.front().until_ms > uv_now(&loop_)) break;
+    draining_.pop_front();
+    if (found == live_.end()) continue;
+    found->second->is_cut_by_time = true;
+    finish_if_over(*found->second);
+  }
+  if (draining_.empty()) return;
+  auto due = [](uv_timer_t* timer) { static_cast<jobs*>(timer->data)->drain(); };
+  uv_timer_start(&drain_timer_, due, draining_.front().until_ms - uv_now(&loop_), 0);
+}
+
+void jobs::finish(job& job, job::ending how) {
+  job.end = how;
+  count(job);
+  check(store_.end(job));
+  on_change("end", job, 0);
+  auto [first, last] = followers_.equal_range(job.number);
+  for (auto each = first; each != last; ++each) {
+    const auto& output = job.outputs[static_cast<std::size_t>(each->second->which())];
+    each->second->end_at(output ? output->bytes() : 0);
+  }
+  live_by_id_.erase(job.id);
+  live_.erase(job.number);
+}
+
+jobs::termination jobs::terminate(const std::string& id) {
+  auto found = live_by_id_.find(id);
+  if (found == live_by_id_.end()) return store_.find(id) ? termination::ended_before : termination::unknown;
+  job& job = *found->second;
+  job.is_terminated = true;
+  if (job.started) {
+    if (job.pid != 0) children_.terminate(job.pid, settings_.grace);
+  } else {
+    queue_.erase(queue_.begin() + static_cast<std::ptrdiff_t>(position_of(job)) - 1);
+    queue_bytes_ -= job.asked.memory();
+    finish(job, job::ending::canceled);
+  }
+  return termination::begun;
 }
 
 void jobs::terminate_all() {
-  for (auto& [id, job] : running_) {
+  queue_bytes_ = 0;
+  for (job* job : std::exchange(queue_, {})) finish(*job, job::ending::canceled);
+  for (auto& [number, job] : live_) {
     job->is_terminated = true;
-    children_.terminate(job->pid, settings_.grace);
+    if (job->pid != 0) children_.terminate(job->pid, settings_.grace);
   }
 }
 
 void jobs::kill_all() {
-  for (auto& [id, job] : running_) children_.kill_group(job->pid);
-}
-
-void jobs::ended(std::uint64_t id, const uvreap::child_exit& exit) {
-  auto found = running_.find(id);
-  std::unique_ptr<job> ended = std::move(found->second);
-  running_.erase(found);
-  ended->wall = std::chrono::nanoseconds(uv_hrtime() - ended->started_ns);
-  ended->end = exit;
-  ended->input.reset();  // whoever it left behind gets no more of it
-  count(*ended);
-  on_end(*ended);
-  keep(std::move(ended));
+  for (auto& [number, job] : live_) {
+    if (job->pid != 0) children_.kill_group(job->pid);
+  }
 }
 
 void jobs::count(const job& job) {
-  const uvreap::child_exit& exit = *job.end;
+  if (job.end == job::ending::canceled) ++counted_.canceled;
+  if (job.end == job::ending::not_started) ++counted_.not_started;
+  if (!job.exit) return;
+  const uvreap::child_exit& exit = *job.exit;
   ++(exit.lost                ? counted_.lost
      : exit.status.signaled() ? counted_.signaled
      : exit.status.success()  ? counted_.succeeded
@@ -97,14 +233,64 @@ void jobs::count(const job& job) {
   counted_.wall_seconds += seconds;
 }
 
-void jobs::keep(std::unique_ptr<job> job) {
-  memory_ += job->memory();
-  ended_by_id_[job->id] = job.get();
-  ended_.push_back(std::move(job));
-  while (!ended_.empty() &&
-         (ended_.size() > static_cast<std::size_t>(settings_.keep) || memory_ > settings_.keep_memory)) {
-    memory_ -= ended_.front()->memory();
-    ended_by_id_.erase(ended_.front()->id);
-    ended_.pop_front();
+void jobs::check(bool is_stored) {
+  if (is_stored) return;
+  ++counted_.not_stored;
+  on_trouble("cannot write a job down: " + store_.wrong());
+}
+
+// ---- Telling ----
+
+std::optional<std::string> jobs::text(const std::string& id) const {
+  auto live = live_by_id_.find(id);
+  if (live != live_by_id_.end()) {
+    return text_of(live->second->full(position_of(*live->second)));
   }
+  auto found = store_.find(id);
+  return found ? std::optional(std::move(found->text)) : std::nullopt;
+}
+
+std::size_t jobs::position_of(const job& job) const {
+  if (job.started) return 0;
+  auto is_before = [](const ::job* one, std::int64_t number) { return one->number < number; };
+  auto place = std::lower_bound(queue_.begin(), queue_.end(), job.number, is_before);
+  return static_cast<std::size_t>(place - queue_.begin()) + 1;
+}
+
+std::string jobs::page(const std::string& after, int limit) const {
+  auto rows = store_.page(after, limit + 1);
+  bool has_more = rows.size() > static_cast<std::size_t>(limit);
+  if (has_more) rows.pop_back();
+  std::string text = "{\"jobs\":[";
+  for (store::row& row : rows) {
+    if (!text.ends_with('[')) text += ",\n";
+    auto live = live_by_id_.find(row.id);
+    if (live != live_by_id_.end()) row.text = text_of(live->second->brief(position_of(*live->second)));
+    text += without_end(std::move(row.text));
+  }
+  return text + "],\"next\":" + (has_more ? '"' + rows.back().id + '"' : "null") + "}\n";
+}
+
+std::optional<jobs::output> jobs::find_output(const std::string& id, stream which) const {
+  auto live = live_by_id_.find(id);
+  if (live != live_by_id_.end()) {
+    const auto& output = live->second->outputs[static_cast<std::size_t>(which)];
+    return jobs::output{live->second->number, output ? output->bytes() : 0, false};
+  }
+  auto found = store_.find(id);
+  if (!found) return {};
+  return output{found->number, store_.length(found->number, which), true};
+}
+
+std::unique_ptr<body_stream> jobs::read(const output& from, stream which, std::size_t begin,
+                                        std::size_t length) {
+  return std::make_unique<output_reader>(store_, from.number, which, begin, begin + length);
+}
+
+std::unique_ptr<body_stream> jobs::follow(const output& of, stream which) {
+  if (of.is_over) return read(of, which, 0, of.length);
+  auto reader = std::make_unique<output_reader>(store_, of.number, which, 0, std::nullopt);
+  auto place = followers_.emplace(of.number, reader.get());
+  reader->on_gone = [this, place] { followers_.erase(place); };
+  return reader;
 }

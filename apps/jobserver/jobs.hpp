@@ -1,4 +1,4 @@
-// All jobs: those that run, and the last of those that have ended.
+// All jobs: those that wait, those that run, and, in the store, those that have ended.
 #pragma once
 
 #include <uv.h>
@@ -9,12 +9,16 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "children.hpp"
+#include "http.hpp"
 #include "job.hpp"
-#include "job_request.hpp"
+#include "output_reader.hpp"
 #include "settings.hpp"
+#include "store.hpp"
+#include "uuid7.hpp"
 
 class jobs {
  public:
@@ -25,49 +29,98 @@ class jobs {
 
     std::uint64_t started = 0;
     std::uint64_t not_started = 0;  // the command is not there, or the machine is full
-    std::uint64_t succeeded = 0;    // exited with 0
+    std::uint64_t canceled = 0;
+    std::uint64_t succeeded = 0;  // exited with 0
     std::uint64_t failed = 0;
     std::uint64_t signaled = 0;
     std::uint64_t lost = 0;
-    std::uint64_t timed_out = 0;  // some of the signaled, or what they made of the signal
+    std::uint64_t timed_out = 0;   // some of the signaled, or what they made of the signal
+    std::uint64_t not_stored = 0;  // writes that failed
     std::array<std::uint64_t, wall_classes.size() + 1> wall{};
     double wall_seconds = 0;
   };
 
-  jobs(uv_loop_t&, children&, const settings&);
+  jobs(uv_loop_t&, children&, store&, const settings&);
+  jobs(const jobs&) = delete;
+  jobs& operator=(const jobs&) = delete;
 
-  std::function<void(const job&)> on_start = [](const job&) {};
-  std::function<void(const job&)> on_end = [](const job&) {};
+  // queued, start and end, each with the job as it is then.
+  std::function<void(const char* event, const job&, std::size_t position)> on_change;
+  std::function<void(const std::string&)> on_trouble;  // what could not be written down, for the log
 
-  [[nodiscard]] bool is_full() const {
-    return running_.size() >= static_cast<std::size_t>(settings_.max_jobs);
+  // Of the machine, not of the command: later it may be possible.
+  [[nodiscard]] static bool is_passing(int error) {
+    return error == UV_EAGAIN || error == UV_ENOMEM || error == UV_EMFILE || error == UV_ENFILE;
   }
-  [[nodiscard]] std::size_t running() const { return running_.size(); }
-  [[nodiscard]] std::size_t kept() const { return ended_.size(); }
-  [[nodiscard]] std::size_t memory() const { return memory_; }
+
+  [[nodiscard]] std::size_t running() const { return running_; }
+  [[nodiscard]] std::size_t queued() const { return queue_.size(); }
+  [[nodiscard]] bool is_empty() const { return live_.empty(); }
   [[nodiscard]] const counters& counted() const { return counted_; }
+  [[nodiscard]] const store& kept() const { return store_; }
 
-  // 0 and the job, or UV_E* of uvreap::spawn.
-  [[nodiscard]] int start(job_request, const job** out);
-  [[nodiscard]] const job* find(std::uint64_t id) const;  // null: there is none, or it is no longer kept
-  [[nodiscard]] job::json list() const;                   // those that run, and the last hundred that ended
+  struct outcome {
+    enum class kind { runs, waits, full, not_started, not_stored } what;
+    int error = 0;              // UV_E* of uvreap::spawn, of not_started
+    const job* made = nullptr;  // that runs or waits
+    std::size_t position = 0;   // of one that waits
+  };
+  // done is called once, perhaps before this returns. A job that neither runs nor waits leaves nothing
+  // behind.
+  void start(job_request, std::string client, std::function<void(const outcome&)> done);
 
-  void terminate(std::uint64_t id);
-  void terminate_all();
+  // JSON, a line. Empty: there is no such job, or it is no longer kept.
+  [[nodiscard]] std::optional<std::string> text(const std::string& id) const;
+  [[nodiscard]] std::string page(const std::string& after, int limit) const;
+
+  struct output {
+    std::int64_t number;
+    std::size_t length;  // that is kept, so far
+    bool is_over;        // nothing more comes
+  };
+  [[nodiscard]] std::optional<output> find_output(const std::string& id, stream) const;
+  [[nodiscard]] std::unique_ptr<body_stream> read(const output&, stream, std::size_t from,
+                                                  std::size_t length);
+  [[nodiscard]] std::unique_ptr<body_stream> follow(const output&, stream);
+
+  enum class termination { begun, ended_before, unknown };
+  termination terminate(const std::string& id);
+  void terminate_all();  // nothing is started any more
   void kill_all();
 
+  void on_beat();  // each second: what the machine had no room for is tried again
+  void close();
+
  private:
-  void ended(std::uint64_t id, const uvreap::child_exit&);
+  struct draining {
+    std::uint64_t until_ms;
+    std::int64_t number;
+  };
+
+  [[nodiscard]] std::size_t position_of(const job&) const;  // 0: it does not wait
+  void spawn(job&, std::function<void(int error)> done);
+  void on_started(job&, const children::child&);
+  void listen(job&, stream, int descriptor);
+  void on_exit(std::int64_t number, const uvreap::child_exit&);
+  void drain();
+  void finish(job&, job::ending);
+  void finish_if_over(job&);
+  void start_next();
   void count(const job&);
-  void keep(std::unique_ptr<job>);
+  void check(bool is_stored);
 
   uv_loop_t& loop_;
   children& children_;
+  store& store_;
   const settings& settings_;
-  std::uint64_t last_id_ = 0;
-  std::map<std::uint64_t, std::unique_ptr<job>> running_;
-  std::deque<std::unique_ptr<job>> ended_;  // the oldest first
-  std::map<std::uint64_t, const job*> ended_by_id_;
-  std::size_t memory_ = 0;  // of the ended
+  uuid7 ids_;
+  std::map<std::int64_t, std::unique_ptr<job>> live_;  // those that wait or run, by their number
+  std::map<std::string, job*> live_by_id_;
+  std::deque<job*> queue_;  // by their number, too
+  std::size_t queue_bytes_ = 0;
+  std::size_t running_ = 0;        // those being started, too
+  std::deque<draining> draining_;  // exited, with an output still open
+  uv_timer_t drain_timer_{};
+  std::multimap<std::int64_t, output_reader*> followers_;  // by the job's number
   counters counted_;
 };

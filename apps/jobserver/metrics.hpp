@@ -4,8 +4,19 @@
 #include <string>
 
 #include "children.hpp"
+#include "events.hpp"
 #include "jobs.hpp"
 #include "lateness.hpp"
+#include "logger.hpp"
 #include "web_server.hpp"
 
-[[nodiscard]] std::string metrics_of(const jobs&, const children&, const web_server&, const lateness&);
+struct measured {
+  const jobs& all_jobs;
+  const children& their_children;
+  const web_server& web;
+  const events& told;
+  const lateness& late;
+  const logger& log;
+};
+
+[[nodiscard]] std::string metrics_of(const measured&);

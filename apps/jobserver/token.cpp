@@ -1,5 +1,7 @@
 #include "token.hpp"
 
+#include <sys/stat.h>
+
 #include <cerrno>
 #include <cstring>
 #include <fstream>
@@ -8,10 +10,9 @@
 namespace {
 
 constexpr std::size_t shortest = 16;
-constexpr std::size_t longest =
-    64;  // a page bears it as "bearer." and the token, in one of lws's buffers of 128
+constexpr std::size_t longest = 64;
 
-// What both a header (RFC 6750) and the name of a subprotocol (RFC 6455) can hold.
+// What a header can hold as one word (RFC 6750, 2.1), but for "/" and "=".
 constexpr const char* letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~+";
 
 }  // namespace
@@ -20,6 +21,10 @@ std::string token::read(const std::string& file) {
   std::ifstream stream(file);
   std::string text((std::istreambuf_iterator<char>(stream)), {});
   if (!stream) return file + ": " + std::strerror(errno);
+  struct stat status {};
+  if (::stat(file.c_str(), &status) == 0 && (status.st_mode & (S_IROTH | S_IWOTH)) != 0) {
+    return file + ": any user can read or change it (chmod 600)";
+  }
   while (text.ends_with('\n') || text.ends_with('\r')) text.pop_back();
   if (text.size() < shortest || text.size() > longest ||
       text.find_first_not_of(letters) != std::string::npos) {

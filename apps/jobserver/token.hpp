@@ -8,7 +8,8 @@ class token {
  public:
   token() = default;  // none is needed
 
-  // Empty, or why the file cannot be used.
+  // Empty, or why the file cannot be used; then nothing changed. One that any user of the machine can read
+  // keeps no secret.
   [[nodiscard]] std::string read(const std::string& file);
 
   [[nodiscard]] bool is_needed() const { return !secret_.empty(); }

@@ -1,244 +1,390 @@
 #include "web_server.hpp"
 
-#include <sys/socket.h>
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <unistd.h>
 
+#include <algorithm>
 #include <cstring>
 #include <utility>
-
-#include "web_limits.hpp"
+#include <vector>
 
 namespace {
 
-// What the library says while it starts is its only way to tell why it cannot; later it would repeat what
-// clients do wrong.
-std::string said;
-void note(int, const char* line) {
-  if (said.size() < 1000) said += line;
+constexpr std::size_t longest_target = 4096;
+constexpr std::size_t longest_head = 8 * 1024;  // all fields together
+constexpr std::size_t connection_memory = 32 * 1024;
+constexpr std::size_t most_bodies = std::size_t{128} << 20;  // of all requests that are on their way
+constexpr std::size_t piece = 32 * 1024;                     // of a streamed answer
+constexpr int kernel_keeps = 64 * 1024;                      // bytes sent to a client and not yet taken by it
+
+constexpr unsigned idle_seconds = 60;      // between two requests, or while a client takes nothing
+constexpr std::uint64_t head_ms = 10'000;  // until the first request's fields are there
+constexpr std::uint64_t body_ms = 30'000;  // until its body is
+
+method method_of(std::string_view name) {
+  if (name == "GET") return method::get;
+  if (name == "HEAD") return method::head;
+  if (name == "POST") return method::post;
+  if (name == "DELETE") return method::del;
+  return method::other;
 }
 
-bool is_ipv6(const std::string& address) { return address.find(':') != std::string::npos; }
-bool is_every_address(const std::string& address) { return address == "0.0.0.0" || address == "::"; }
+// Those that HTTP has (RFC 9110, 9; RFC 5789), and we have not.
+bool is_known(std::string_view method) {
+  constexpr std::string_view known[] = {"PUT", "PATCH", "OPTIONS", "TRACE", "CONNECT"};
+  return std::find(std::begin(known), std::end(known), method) != std::end(known);
+}
 
-const lws_token_limits& path_limits() {
-  static lws_token_limits limits{};
-  for (int token : {WSI_TOKEN_GET_URI, WSI_TOKEN_HEAD_URI, WSI_TOKEN_POST_URI, WSI_TOKEN_DELETE_URI,
-                    WSI_TOKEN_PUT_URI, WSI_TOKEN_PATCH_URI, WSI_TOKEN_OPTIONS_URI}) {
-    limits.token_limit[token] = longest_path;
+http_answer too_long(std::size_t most) {
+  return problem(413, "the body is longer than " + std::to_string(most) + " bytes");
+}
+
+std::string name_of(const sockaddr* address, int descriptor) {
+  char text[INET6_ADDRSTRLEN]{};
+  if (address->sa_family == AF_INET) {
+    const auto& ipv4 = *reinterpret_cast<const sockaddr_in*>(address);
+    return std::string(::inet_ntop(AF_INET, &ipv4.sin_addr, text, sizeof text)) + ":" +
+           std::to_string(ntohs(ipv4.sin_port));
   }
-  return limits;
+  if (address->sa_family == AF_INET6) {
+    const auto& ipv6 = *reinterpret_cast<const sockaddr_in6*>(address);
+    return "[" + std::string(::inet_ntop(AF_INET6, &ipv6.sin6_addr, text, sizeof text)) +
+           "]:" + std::to_string(ntohs(ipv6.sin6_port));
+  }
+  ucred peer{};
+  socklen_t length = sizeof peer;
+  ::getsockopt(descriptor, SOL_SOCKET, SO_PEERCRED, &peer, &length);
+  return "user " + std::to_string(peer.uid);
 }
 
-// A client that has not shown for so long that it is there is asked, and then given up.
-constexpr lws_retry_bo_t patience{.secs_since_valid_ping = 30, .secs_since_valid_hangup = 60};
+int descriptor_of(MHD_Connection* connection) {
+  return MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
+}
 
 }  // namespace
 
-web_server::web_server(uv_loop_t& loop, application& application, const settings& settings)
-    : loop_(loop), application_(application), settings_(settings) {}
+struct web_server::client {
+  int descriptor;
+  std::string name;
+  bool is_by_network;
+  enum class state { new_one, idle, sends_body, is_answered } now = state::new_one;
+  std::uint64_t since_ms = 0;
+};
 
-// Of a context on somebody else's loop the second call frees the memory, when the loop has closed the
-// handles.
-web_server::~web_server() {
-  if (context_ != nullptr) lws_context_destroy(context_);
+// One request and its answer. libmicrohttpd has its address from the request line on until it is over.
+struct web_server::exchange {
+  web_server& server;
+  MHD_Connection* connection;
+  http_request request{};
+  bool has_head = false;
+  bool is_asked = false;
+  bool is_suspended = false;
+  std::size_t body_bytes = 0;           // counted in bodies_
+  std::optional<http_answer> answer{};  // that waits to be sent
+};
+
+struct web_server::carried_stream {
+  web_server& server;
+  MHD_Connection* connection;
+  int descriptor;
+  std::unique_ptr<body_stream> stream;
+  bool is_gone = false;
+};
+
+web_server::web_server(uv_loop_t& loop, routes& routes, const settings& settings)
+    : loop_(loop), routes_(routes), settings_(settings) {
+  uv_prepare_init(&loop_, &prepare_);
+  uv_timer_init(&loop_, &timer_);
+  prepare_.data = timer_.data = this;
 }
 
-std::string web_server::start() {
-  void* loops[] = {&loop_};
-  lws_context_creation_info info{};
-  info.user = this;
-  info.foreign_loops = loops;
-  info.options = LWS_SERVER_OPTION_LIBUV | LWS_SERVER_OPTION_EXPLICIT_VHOSTS;
-  constexpr int of_the_library = 16;  // its listening socket, its pipe, and some to spare
-  info.fd_limit_per_thread = static_cast<unsigned>(settings_.max_clients + of_the_library);
-  info.max_http_header_data2 = longest_headers;
-  info.token_limits = &path_limits();
-  info.timeout_secs = header_seconds;
+web_server::~web_server() = default;
 
-  lws_set_log_level(LLL_ERR | LLL_WARN, note);
-  context_ = lws_create_context(&info);
-  if (context_ != nullptr) listen();
-  lws_set_log_level(0, nullptr);
-  if (context_ == nullptr) return "cannot start libwebsockets: " + said;
-  if (host_ != nullptr && port() > 0) return {};  // it would wait for an address that is not there yet
-  return "cannot listen on " + settings_.listen + " port " + std::to_string(settings_.port) + ": " + said;
+int web_server::start() {
+  auto on_request = [](void*, MHD_Connection*, const char*, const char* method, const char* version,
+                       const char* bytes, std::size_t* size, void** context) {
+    auto& exchange = *static_cast<web_server::exchange*>(*context);
+    exchange.request.method_name = method;
+    exchange.request.is_http_1_0 = std::strcmp(version, "HTTP/1.0") == 0;
+    return exchange.server.on_request(exchange, bytes, size);
+  };
+  auto on_target = [](void* self, const char* target, MHD_Connection* connection) -> void* {
+    auto& server = *static_cast<web_server*>(self);
+    auto made = std::make_shared<exchange>(exchange{server, connection});
+    made->request.target = target;
+    return (server.exchanges_[made.get()] = made).get();
+  };
+  auto on_completed = [](void* self, MHD_Connection*, void** context, MHD_RequestTerminationCode) {
+    if (*context == nullptr) return;
+    static_cast<web_server*>(self)->on_completed(*static_cast<exchange*>(*context));
+    *context = nullptr;
+  };
+  auto on_connection = [](void* self, MHD_Connection* connection, void** context,
+                          MHD_ConnectionNotificationCode code) {
+    static_cast<web_server*>(self)->on_connection(connection, context, code == MHD_CONNECTION_NOTIFY_STARTED);
+  };
+  // Targets are decoded by target.hpp.
+  auto as_it_is = [](void*, MHD_Connection*, char* text) { return std::strlen(text); };
+  using request_handler = MHD_Result (*)(void*, MHD_Connection*, const char*, const char*, const char*,
+                                         const char*, std::size_t*, void**);
+  using target_handler = void* (*)(void*, const char*, MHD_Connection*);
+  daemon_ = MHD_start_daemon(
+      MHD_USE_EPOLL | MHD_USE_NO_LISTEN_SOCKET | MHD_ALLOW_SUSPEND_RESUME, 0, nullptr, nullptr,
+      static_cast<request_handler>(on_request), nullptr,                                             //
+      MHD_OPTION_URI_LOG_CALLBACK, static_cast<target_handler>(on_target), this,                     //
+      MHD_OPTION_NOTIFY_COMPLETED, static_cast<MHD_RequestCompletedCallback>(on_completed), this,    //
+      MHD_OPTION_NOTIFY_CONNECTION, static_cast<MHD_NotifyConnectionCallback>(on_connection), this,  //
+      MHD_OPTION_UNESCAPE_CALLBACK, static_cast<std::size_t (*)(void*, MHD_Connection*, char*)>(as_it_is),
+      nullptr,                                                                    //
+      MHD_OPTION_CONNECTION_LIMIT, static_cast<unsigned>(settings_.max_clients),  //
+      MHD_OPTION_CONNECTION_MEMORY_LIMIT, connection_memory,                      //
+      MHD_OPTION_CONNECTION_TIMEOUT, idle_seconds,                                //
+      MHD_OPTION_END);
+  if (daemon_ == nullptr) return UV_ENOMEM;
+  int epoll = MHD_get_daemon_info(daemon_, MHD_DAEMON_INFO_EPOLL_FD)->epoll_fd;
+  if (int error = uv_poll_init(&loop_, &poll_, epoll); error != 0) return error;
+  poll_.data = this;
+  uv_prepare_start(&prepare_, [](uv_prepare_t* self) { static_cast<web_server*>(self->data)->set_timer(); });
+  return uv_poll_start(&poll_, UV_READABLE,
+                       [](uv_poll_t* self, int, int) { static_cast<web_server*>(self->data)->run(); });
 }
 
-// Apart from the context: one that fails to listen frees itself while the loop has its handles.
-void web_server::listen() {
-  static const lws_protocols protocols[] = {{"events", on_lws, 0, 4096, 0, nullptr, 0}, {}};
-  lws_context_creation_info info{};
-  info.port = settings_.port;
-  info.iface = is_every_address(settings_.listen) ? nullptr : settings_.listen.c_str();
-  info.protocols = protocols;
-  info.options =
-      LWS_SERVER_OPTION_FALLBACK_TO_APPLY_LISTEN_ACCEPT_CONFIG | LWS_SERVER_OPTION_FAIL_UPON_UNABLE_TO_BIND;
-  if (!is_ipv6(settings_.listen)) info.options |= LWS_SERVER_OPTION_DISABLE_IPV6;
-  info.keepalive_timeout = idle_seconds;
-  info.retry_and_idle_policy = &patience;
-  host_ = lws_create_vhost(context_, &info);
+void web_server::run() {
+  has_resumed_ = false;
+  MHD_run(daemon_);
 }
 
-int web_server::port() const { return lws_get_vhost_listen_port(host_); }
+// MHD_get_timeout does not count those (0.9.75).
+void web_server::resume(MHD_Connection* connection) {
+  MHD_resume_connection(connection);
+  has_resumed_ = true;
+}
 
-void web_server::tell_all(std::string event) {
-  auto text = std::make_shared<const std::string>(std::move(event));
-  for (lws* wsi : listeners_) {
-    if (!connections_.at(wsi).events.push(text)) ++counted_.dropped_events;
-    lws_callback_on_writable(wsi);
+void web_server::set_timer() {
+  MHD_UNSIGNED_LONG_LONG ms = 0;
+  if (!has_resumed_ && MHD_get_timeout(daemon_, &ms) == MHD_NO) {
+    uv_timer_stop(&timer_);
+    return;
+  }
+  uv_timer_start(
+      &timer_, [](uv_timer_t* self) { static_cast<web_server*>(self->data)->run(); }, ms, 0);
+}
+
+// ---- Connections ----
+
+void web_server::add(int descriptor, const sockaddr_storage& address, socklen_t length) {
+  if (clients_.size() >= static_cast<std::size_t>(settings_.max_clients)) {
+    // As far as that goes without waiting for it.
+    constexpr std::string_view full =
+        "HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nContent-Length: 17\r\nConnection: "
+        "close\r\n\r\n"
+        "too many clients\n";
+    (void)::send(descriptor, full.data(), full.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
+    ::close(descriptor);
+    ++counted_.refused_clients;
+    return;
+  }
+  // The kernel would keep up to 4 MiB for each client that does not read.
+  (void)::setsockopt(descriptor, SOL_SOCKET, SO_SNDBUF, &kernel_keeps, sizeof kernel_keeps);
+  (void)MHD_add_connection(daemon_, descriptor, reinterpret_cast<const sockaddr*>(&address), length);
+}
+
+void web_server::on_connection(MHD_Connection* connection, void**, bool is_new) {
+  if (!is_new) {
+    clients_.erase(connection);
+    return;
+  }
+  const sockaddr* address =
+      MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS)->client_addr;
+  int descriptor = descriptor_of(connection);
+  auto made = std::make_unique<client>(
+      client{descriptor, name_of(address, descriptor), address->sa_family != AF_UNIX});
+  made->since_ms = uv_now(&loop_);
+  clients_[connection] = std::move(made);
+}
+
+void web_server::on_beat() {
+  for (const auto& [connection, client] : clients_) {
+    using state = client::state;
+    std::uint64_t time = uv_now(&loop_) - client->since_ms;
+    bool is_slow = (client->now == state::new_one && time > head_ms) ||
+                   (client->now == state::idle && time > idle_seconds * 1000) ||
+                   (client->now == state::sends_body && time > body_ms);
+    if (is_slow) ::shutdown(client->descriptor, SHUT_RDWR);  // which ends it in the loop's next turn
+  }
+  // Nobody reads from a connection that is suspended, so that its end has to be asked for.
+  std::vector<pollfd> ends;
+  std::vector<carried_stream*> streams(waiting_.begin(), waiting_.end());
+  for (carried_stream* each : streams)
+    ends.push_back({.fd = each->descriptor, .events = POLLRDHUP, .revents = 0});
+  if (ends.empty() || ::poll(ends.data(), ends.size(), 0) <= 0) return;
+  for (std::size_t i = 0; i < ends.size(); ++i) {
+    if (ends[i].revents == 0) continue;
+    streams[i]->is_gone = true;
+    streams[i]->stream->wake();
   }
 }
 
-bool web_server::is_idle() const {
-  for (const auto& [wsi, connection] : connections_) {
-    if (connection.is_answering() || !connection.events.is_empty()) return false;
+// ---- Requests ----
+
+MHD_Result web_server::on_request(exchange& exchange, const char* bytes, std::size_t* size) {
+  if (!std::exchange(exchange.has_head, true)) return on_head(exchange);
+  if (*size == 0) return on_whole(exchange);
+  std::size_t length = std::exchange(*size, 0);
+  if (exchange.answer) return MHD_YES;  // it is refused: the rest is dropped
+  bool is_too_long = exchange.request.body.size() + length > settings_.max_body;
+  if (is_too_long || bodies_ + length > most_bodies) {
+    exchange.answer = is_too_long ? too_long(settings_.max_body) : problem(503, "too much is on its way");
+    exchange.request.body = {};
+    return MHD_YES;
   }
-  return true;
+  exchange.request.body.append(bytes, length);
+  exchange.body_bytes += length;
+  bodies_ += length;
+  return MHD_YES;
+}
+
+MHD_Result web_server::on_head(exchange& exchange) {
+  http_request& request = exchange.request;
+  auto keep = [](void* into, MHD_ValueKind, const char* name, std::size_t name_size, const char* value,
+                 std::size_t value_size) {
+    static_cast<http_request*>(into)->fields.emplace_back(
+        std::string(name, name_size), value != nullptr ? std::string(value, value_size) : std::string());
+    return MHD_YES;
+  };
+  MHD_get_connection_values_n(exchange.connection, MHD_HEADER_KIND, keep, &request);
+  client& client = *clients_.at(exchange.connection);
+  request.client = client.name;
+  request.is_by_network = client.is_by_network;
+  request.how = method_of(request.method_name);
+
+  std::size_t head = 0;
+  for (const auto& [name, value] : request.fields) head += name.size() + value.size();
+  bool has_body = request.count("Transfer-Encoding") > 0 ||
+                  request.field("Content-Length").value_or("0").find_first_not_of('0') != std::string::npos;
+  client.now = has_body ? client::state::sends_body : client::state::is_answered;
+  client.since_ms = uv_now(&loop_);
+
+  std::optional<http_answer> refused = wrong_framing(request);
+  if (!refused && head > longest_head) refused = problem(431, "the fields are longer than 8 KiB together");
+  if (!refused && request.target.size() > longest_target) refused = problem(414, "the target is too long");
+  std::string length = request.field("Content-Length").value_or("0");
+  if (!refused && (length.size() > 18 || std::stoull(length) > settings_.max_body)) {
+    refused = too_long(settings_.max_body);
+  }
+  if (refused) {
+    refused->fields.emplace_back("Connection", "close");  // where the next request begins is not known
+    return send(exchange, *std::move(refused));
+  }
+  if (request.how == method::other && !is_known(request.method_name)) {
+    refused = problem(501, "there is no method " + request.method_name);
+  }
+  if (!refused) refused = routes_.refuse(request);
+  if (!refused) return MHD_YES;
+  // Answered now, the library would close the connection. That is needed only where the client waits to be
+  // told whether it may send the body.
+  if (!has_body || request.count("Expect") == 0) {
+    exchange.answer = std::move(refused);
+    return MHD_YES;
+  }
+  refused->fields.emplace_back("Connection", "close");
+  return send(exchange, *std::move(refused));
+}
+
+MHD_Result web_server::on_whole(exchange& exchange) {
+  if (!exchange.answer && !std::exchange(exchange.is_asked, true)) {
+    clients_.at(exchange.connection)->now = client::state::is_answered;
+    ++answering_;
+    std::weak_ptr<web_server::exchange> there = exchanges_.at(&exchange);
+    routes_.answer(exchange.request, [there](http_answer answer) {
+      auto exchange = there.lock();
+      if (!exchange) return;
+      exchange->answer = std::move(answer);
+      if (std::exchange(exchange->is_suspended, false)) exchange->server.resume(exchange->connection);
+    });
+  }
+  if (exchange.answer) return send(exchange, *std::exchange(exchange.answer, {}));
+  exchange.is_suspended = true;
+  MHD_suspend_connection(exchange.connection);
+  return MHD_YES;
+}
+
+MHD_Result web_server::send(exchange& exchange, http_answer answer) {
+  ++counted_.answers[answer.status];
+  if (!answer.detail.empty() && answer.status >= 400) on_refusal(exchange.request, answer);
+  MHD_Response* response = nullptr;
+  if (answer.stream) {
+    std::uint64_t length = answer.stream->length.value_or(MHD_SIZE_UNKNOWN);
+    auto* carried = new carried_stream{*this, exchange.connection, descriptor_of(exchange.connection),
+                                       std::move(answer.stream)};
+    carried->stream->wake = [this, carried] {
+      if (waiting_.erase(carried) > 0) resume(carried->connection);
+    };
+    auto read = [](void* self, std::uint64_t, char* room, std::size_t size) {
+      auto& carried = *static_cast<carried_stream*>(self);
+      return carried.server.read(carried, room, size);
+    };
+    auto free = [](void* self) {
+      auto* carried = static_cast<carried_stream*>(self);
+      carried->server.waiting_.erase(carried);
+      delete carried;
+    };
+    response = MHD_create_response_from_callback(length, piece, read, carried, free);
+    if (response == nullptr) delete carried;
+    // The library (0.9.75) would send the last chunk of a body after the fields of one that comes in chunks.
+    bool comes_in_chunks = length == MHD_SIZE_UNKNOWN;
+    if (response != nullptr && comes_in_chunks && exchange.request.how == method::head) {
+      MHD_set_response_options(response, MHD_RF_HTTP_1_0_COMPATIBLE_STRICT, MHD_RO_END);
+    }
+  } else {
+    response = MHD_create_response_from_buffer(answer.body.size(), answer.body.data(), MHD_RESPMEM_MUST_COPY);
+  }
+  if (response == nullptr) return MHD_NO;
+  MHD_add_response_header(response, "Content-Type", answer.type.c_str());
+  for (const auto& [name, value] : answer.fields) MHD_add_response_header(response, name, value.c_str());
+  MHD_Result result = MHD_queue_response(exchange.connection, static_cast<unsigned>(answer.status), response);
+  MHD_destroy_response(response);
+  return result;
+}
+
+ssize_t web_server::read(carried_stream& carried, char* room, std::size_t size) {
+  ssize_t length = carried.is_gone ? body_stream::broken : carried.stream->read(room, size);
+  if (length == body_stream::end) return MHD_CONTENT_READER_END_OF_STREAM;
+  if (length == body_stream::broken) {
+    // After MHD_CONTENT_READER_END_WITH_ERROR the library (0.9.75) keeps the connection until all older ones
+    // are idle for too long. A byte that cannot be sent ends it at once.
+    ::shutdown(carried.descriptor, SHUT_RDWR);
+    room[0] = '\0';
+    return 1;
+  }
+  if (length == 0) {
+    waiting_.insert(&carried);
+    MHD_suspend_connection(carried.connection);
+  }
+  return length;
+}
+
+void web_server::on_completed(exchange& exchange) {
+  bodies_ -= exchange.body_bytes;
+  if (exchange.is_asked) --answering_;
+  if (auto found = clients_.find(exchange.connection); found != clients_.end()) {
+    found->second->now = client::state::idle;
+    found->second->since_ms = uv_now(&loop_);
+  }
+  exchanges_.erase(&exchange);
 }
 
 void web_server::close() {
-  if (context_ != nullptr) lws_context_destroy(context_);
-}
-
-int web_server::on_lws(lws* wsi, lws_callback_reasons reason, void*, void* in, std::size_t length) {
-  auto* self = static_cast<web_server*>(lws_context_user(lws_get_context(wsi)));
-  return self->heard(wsi, reason, in, length);
-}
-
-// The answer of most: not 0 closes the connection.
-int web_server::heard(lws* wsi, lws_callback_reasons reason, void* in, std::size_t length) {
-  switch (reason) {
-    case LWS_CALLBACK_FILTER_NETWORK_CONNECTION:
-      return on_accept(static_cast<int>(reinterpret_cast<std::intptr_t>(in)));
-    case LWS_CALLBACK_SERVER_NEW_CLIENT_INSTANTIATED:
-      connections_.try_emplace(wsi, transit_);
-      return 0;
-    case LWS_CALLBACK_WSI_DESTROY:
-      listeners_.erase(wsi);
-      connections_.erase(wsi);
-      return 0;
-    case LWS_CALLBACK_RAW_RX:
-      return refuse_method(wsi);
-    default:
-      break;
+  // The library aborts if a connection is still suspended when it is to stop.
+  for (const auto& [key, exchange] : exchanges_) {
+    if (std::exchange(exchange->is_suspended, false)) resume(exchange->connection);
   }
-  auto found = connections_.find(wsi);
-  return found != connections_.end() ? heard_of(wsi, found->second, reason, in, length) : 0;
-}
-
-int web_server::heard_of(lws* wsi, connection& client, lws_callback_reasons reason, void* in,
-                         std::size_t length) {
-  switch (reason) {
-    case LWS_CALLBACK_HTTP:
-      return on_request(wsi, client);
-    case LWS_CALLBACK_HTTP_BODY:
-      client.request.body.append(static_cast<const char*>(in), length);
-      return 0;
-    case LWS_CALLBACK_HTTP_BODY_COMPLETION:
-      return on_whole_body(wsi, client);
-    case LWS_CALLBACK_HTTP_WRITEABLE:
-      return client.is_answering() ? finish(wsi, client, client.go_on(wsi)) : 0;
-    case LWS_CALLBACK_HTTP_CONFIRM_UPGRADE:
-      return on_upgrade(wsi, client, static_cast<const char*>(in));
-    // There is no cancelling: lws 4.1 calls back at once for that. So it may be late for an exchange that is
-    // done.
-    case LWS_CALLBACK_TIMER:
-      return client.awaits_body || client.is_answering() ? -1 : 0;
-    case LWS_CALLBACK_ESTABLISHED:
-      listeners_.insert(wsi);
-      return 0;
-    case LWS_CALLBACK_SERVER_WRITEABLE:
-      return on_event_writable(wsi, client);
-    default:
-      return 0;
-  }
-}
-
-// A client too many is told so, as far as that goes without waiting for it.
-int web_server::on_accept(int descriptor) {
-  if (connections_.size() < static_cast<std::size_t>(settings_.max_clients)) {
-    // The kernel would keep up to 4 MiB for each client that does not read.
-    (void)::setsockopt(descriptor, SOL_SOCKET, SO_SNDBUF, &kernel_keeps, sizeof kernel_keeps);
-    return 0;
-  }
-  constexpr std::string_view full =
-      "HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\ncontent-length: 17\r\nconnection: close\r\n\r\n"
-      "too many clients\n";
-  (void)::send(descriptor, full.data(), full.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
-  ++counted_.refused_clients;
-  return 1;
-}
-
-// A method that the library does not know makes it take the connection for no HTTP at all.
-int web_server::refuse_method(lws* wsi) {
-  constexpr std::string_view refused =
-      "HTTP/1.1 501 Not Implemented\r\ncontent-length: 15\r\nconnection: close\r\n\r\nno such method\n";
-  unsigned char bytes[LWS_PRE + refused.size()];
-  std::memcpy(bytes + LWS_PRE, refused.data(), refused.size());
-  ++counted_.answers[501];
-  (void)lws_write(wsi, bytes + LWS_PRE, refused.size(), LWS_WRITE_RAW);
-  return -1;
-}
-
-int web_server::on_request(lws* wsi, connection& client) {
-  client.request = request_of(wsi);
-  const http_request& request = client.request;
-  // Of some methods the library waits for a body even if no length says that there is one.
-  bool has_body = request.is_chunked || request.content_length.value_or("0") != "0" ||
-                  request.how == method::post || request.how == method::other;
-  bool closes = has_body || request.is_too_long;
-  if (auto refused = application_.refuse(request)) return answer(wsi, client, *std::move(refused), closes);
-  if (!has_body) return answer(wsi, client, application_.answer(request), false);
-  // The length is a number that may be: it was not refused.
-  if (!client.reserve(std::stoull(*request.content_length))) {
-    return answer(wsi, client, refusal(503, "too much is on its way"), true);
-  }
-  client.awaits_body = true;
-  lws_set_timer_usecs(wsi, exchange_seconds * LWS_USEC_PER_SEC);
-  return 0;
-}
-
-int web_server::on_whole_body(lws* wsi, connection& client) {
-  if (!std::exchange(client.awaits_body, false)) return 0;
-  return answer(wsi, client, application_.answer(client.request), false);
-}
-
-int web_server::on_upgrade(lws* wsi, connection& client, const char* to) {
-  client.request = request_of(wsi);
-  auto refused = application_.refuse_socket(client.request);
-  if (::strcasecmp(to, "websocket") != 0) refused = refusal(400, "the only upgrade is to websocket");
-  if (!refused) return 0;
-  (void)answer(wsi, client, *std::move(refused), true);
-  return -1;
-}
-
-int web_server::answer(lws* wsi, connection& client, http_answer answer, bool closes) {
-  client.request.body = {};
-  if (!client.reserve(answer.body.size())) {
-    answer = refusal(503, "too much is on its way");
-    closes = true;
-  }
-  ++counted_.answers[answer.status];
-  return finish(wsi, client, client.begin(wsi, answer, closes));
-}
-
-int web_server::finish(lws* wsi, connection& client, int written) {
-  if (written < 0) return -1;
-  if (written == 0) {
-    lws_set_timer_usecs(wsi, exchange_seconds * LWS_USEC_PER_SEC);
-    return 0;
-  }
-  client.reserve(0);
-  if (client.closes()) return -1;
-  return lws_http_transaction_completed(wsi) != 0 ? -1 : 0;
-}
-
-int web_server::on_event_writable(lws* wsi, connection& client) {
-  if (client.events.is_empty()) return 0;
-  event_queue::text event = client.events.pop();
-  std::string framed(LWS_PRE, '\0');
-  framed += *event;
-  auto* text = reinterpret_cast<unsigned char*>(framed.data()) + LWS_PRE;
-  if (lws_write(wsi, text, event->size(), LWS_WRITE_TEXT) < 0) return -1;
-  if (!client.events.is_empty()) lws_callback_on_writable(wsi);
-  return 0;
+  while (!waiting_.empty()) (*waiting_.begin())->stream->wake();
+  uv_close(reinterpret_cast<uv_handle_t*>(&prepare_), nullptr);
+  uv_close(reinterpret_cast<uv_handle_t*>(&timer_), nullptr);
+  // Before its descriptor is closed, or the loop would poll what gets that number next.
+  if (poll_.data != nullptr) uv_close(reinterpret_cast<uv_handle_t*>(&poll_), nullptr);
+  if (daemon_ != nullptr) MHD_stop_daemon(std::exchange(daemon_, nullptr));
 }

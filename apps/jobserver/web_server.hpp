@@ -1,67 +1,80 @@
-// HTTP and WebSockets by libwebsockets, on the loop that the reaper is on, too.
+// HTTP by libmicrohttpd, on the loop that the reaper is on, too. Nothing else here knows that library.
 //
-// Each of these is bounded: connections; bytes of requests and answers that are on their way, all together;
-// events that a client is late with; the time that a request may take to come and its answer to be read.
+// It has an epoll set of its own, which the loop polls: readable, it has work (MHD_USE_EPOLL). When it wants
+// to be called without that, it says (MHD_get_timeout, asked before each poll of the loop). A connection
+// whose answer is not there yet is suspended, which takes it off the set.
 #pragma once
 
-#include <libwebsockets.h>
+#include <microhttpd.h>
+#include <sys/socket.h>
 #include <uv.h>
 
+#include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
-#include <unordered_map>
-#include <unordered_set>
 
-#include "application.hpp"
-#include "connection.hpp"
+#include "http.hpp"
+#include "routes.hpp"
+#include "settings.hpp"
 
 class web_server {
  public:
   struct counters {
     std::map<int, std::uint64_t> answers;  // by status
-    std::uint64_t refused_clients = 0;     // more than may be connected
-    std::uint64_t dropped_events = 0;
+    std::uint64_t refused_clients = 0;
   };
 
-  web_server(uv_loop_t&, application&, const settings&);
-  ~web_server();  // after the loop has run dry
+  web_server(uv_loop_t&, routes&, const settings&);
+  ~web_server();
   web_server(const web_server&) = delete;
   web_server& operator=(const web_server&) = delete;
 
-  [[nodiscard]] std::string start();  // empty, or why not
-  [[nodiscard]] int port() const;     // of a started one
-  void tell_all(std::string event);
-  [[nodiscard]] bool is_idle() const;  // all that was to be said has been said
-  void close();                        // everything; the loop then lets go of it in its next turns
+  std::function<void(const http_request&, const http_answer&)> on_refusal;
 
+  [[nodiscard]] int start();  // 0, or UV_E*
+
+  // Takes the descriptor.
+  void add(int descriptor, const sockaddr_storage&, socklen_t);
+
+  void on_beat();  // each second: clients that are too slow, or gone, are let go of
+  [[nodiscard]] bool is_idle() const { return answering_ == 0; }
+  void close();
+
+  [[nodiscard]] std::size_t clients() const { return clients_.size(); }
   [[nodiscard]] const counters& counted() const { return counted_; }
-  [[nodiscard]] std::size_t clients() const { return connections_.size(); }
-  [[nodiscard]] std::size_t listeners() const { return listeners_.size(); }  // WebSockets
 
  private:
-  void listen();
-  static int on_lws(lws*, lws_callback_reasons, void* user, void* in, std::size_t length);
-  int heard(lws*, lws_callback_reasons, void* in, std::size_t length);
-  int heard_of(lws*, connection&, lws_callback_reasons, void* in, std::size_t length);
+  struct client;
+  struct exchange;
+  struct carried_stream;
 
-  int on_accept(int descriptor);
-  int refuse_method(lws*);
-  int on_request(lws*, connection&);
-  int on_whole_body(lws*, connection&);
-  int on_upgrade(lws*, connection&, const char* to);
-  int on_event_writable(lws*, connection&);
-  int answer(lws*, connection&, http_answer, bool closes);
-  int finish(lws*, connection&, int written);
+  void run();
+  void resume(MHD_Connection*);
+  void set_timer();
+  void on_connection(MHD_Connection*, void** context, bool is_new);
+  MHD_Result on_request(exchange&, const char* bytes, std::size_t* size);
+  MHD_Result on_head(exchange&);
+  MHD_Result on_whole(exchange&);
+  MHD_Result send(exchange&, http_answer);
+  void on_completed(exchange&);
+  ssize_t read(carried_stream&, char* room, std::size_t size);
 
   uv_loop_t& loop_;
-  application& application_;
+  routes& routes_;
   const settings& settings_;
-  lws_context* context_ = nullptr;
-  lws_vhost* host_ = nullptr;
-  transit transit_;
-  std::unordered_map<lws*, connection> connections_;
-  std::unordered_set<lws*> listeners_;
+  MHD_Daemon* daemon_ = nullptr;
+  uv_poll_t poll_{};
+  uv_prepare_t prepare_{};
+  uv_timer_t timer_{};
+  bool has_resumed_ = false;
+  std::map<MHD_Connection*, std::unique_ptr<client>> clients_;
+  std::map<const exchange*, std::shared_ptr<exchange>> exchanges_;
+  std::set<carried_stream*> waiting_;  // suspended, until their stream has more
+  std::size_t answering_ = 0;          // exchanges whose request is there
+  std::size_t bodies_ = 0;             // bytes of all requests' bodies
   counters counted_;
 };

@@ -1,9 +1,10 @@
 // uvreap-jobserver, run from outside and spoken to over HTTP.
 //
 //     test::job_server server({"--allow-any"});
-//     auto started = server.ask("POST", "/jobs", R"({"argv": ["true"]})");
+//     auto started = server.post(R"({"argv": ["echo", "hello"]})");
 //     CHECK(started.status == 201);
-//     CHECK(server.ended(started.json()["id"])["exit_code"] == 0);
+//     CHECK(server.ended(started)["exit_code"] == 0);
+//     CHECK(server.output(started, "stdout") == "hello\n");
 //     CHECK(server.stop() == 0);
 //
 // The test becomes a subreaper: whoever the server leaves behind becomes the test's child, and clean_floor
@@ -39,23 +40,36 @@ struct http_reply {
     REQUIRE_MESSAGE(!parsed.is_discarded(), body);
     return parsed;
   }
-  [[nodiscard]] bool has_header(const std::string& line) const {
-    return head.find(line + "\r\n") != std::string::npos;
+  [[nodiscard]] std::string id() const { return json().value("id", ""); }          // of a job
+  [[nodiscard]] std::string detail() const { return json().value("detail", ""); }  // of a problem
+  // Its value; empty: there is none.
+  [[nodiscard]] std::string field(const std::string& name) const {
+    auto at = head.find("\n" + name + ": ");
+    if (at == std::string::npos) return {};
+    at += name.size() + 3;
+    return head.substr(at, head.find('\r', at) - at);
   }
 };
 
-// Of a server whose bodies are a line each.
-inline http_reply reply_of(line_client& client) {
+// An interim answer (100) is one of its own, without a body.
+inline http_reply reply_of(line_client& client, bool has_body = true) {
   http_reply reply;
   std::string line = client.line();
   if (line.size() > 12) reply.status = std::atoi(line.c_str() + 9);
-  bool has_body = false;
   while (!line.empty() && line != "\r") {
     reply.head += line + '\n';
-    if (line.starts_with("content-length: ") && line != "content-length: 0\r") has_body = true;
     line = client.line();
   }
-  if (has_body) reply.body = client.line();
+  if (!has_body) return reply;
+  if (reply.field("Transfer-Encoding") == "chunked") {
+    while (auto length = std::strtoul(client.line().c_str(), nullptr, 16)) {
+      reply.body += client.bytes(length);
+      client.line();
+    }
+    client.line();
+  } else if (std::string length = reply.field("Content-Length"); !length.empty()) {
+    reply.body = client.bytes(std::strtoul(length.c_str(), nullptr, 10));
+  }
   return reply;
 }
 
@@ -77,7 +91,7 @@ class job_server {
     return text;
   }
   [[nodiscard]] std::string order(const std::string& body) const {
-    return head("POST", "/jobs") +
+    return head("POST", "/v1/jobs") +
            "Content-Type: application/json\r\nContent-Length: " + std::to_string(body.size()) + "\r\n\r\n" +
            body;
   }
@@ -91,20 +105,31 @@ class job_server {
   http_reply ask_raw(const std::string& request) {
     if (!client_) client_.emplace(port);
     client_->say(request);
-    http_reply reply = reply_of(*client_);
-    if (reply.status == 0 || reply.has_header("connection: close")) client_.reset();
+    http_reply reply = reply_of(*client_, !request.starts_with("HEAD"));
+    if (reply.status == 0 || reply.field("Connection") == "close") client_.reset();
     return reply;
   }
 
   // What a job became, waited for.
-  nlohmann::json ended(const nlohmann::json& id) {
+  nlohmann::json ended(const std::string& id) {
     for (int tries = 0; tries < 3000; ++tries) {
-      auto job = ask("GET", "/jobs/" + id.dump()).json();
+      auto job = ask("GET", "/v1/jobs/" + id).json();
       if (job.value("state", "") == "ended") return job;
       ::usleep(10'000);
     }
     FAIL("the job does not end");
     return {};
+  }
+  nlohmann::json ended(const http_reply& started) { return ended(started.id()); }
+
+  // What it wrote, as far as that is kept.
+  std::string output(const std::string& id, const std::string& stream) {
+    auto reply = ask("GET", "/v1/jobs/" + id + "/" + stream);
+    CHECK(reply.status == 200);
+    return reply.body;
+  }
+  std::string output(const http_reply& started, const std::string& stream) {
+    return output(started.id(), stream);
   }
 
   // What GET /metrics says of a name with its labels.
@@ -168,27 +193,39 @@ class scratch_file {
   std::string path = "/tmp/uvreap-test-XXXXXX";
 };
 
-// A WebSocket of the server's events. They are read as lines: each ends with one.
-class event_socket {
+// The server's events. By HTTP/1.0 they come without chunks, and so in lines.
+class event_stream {
  public:
-  explicit event_socket(const job_server& server, const std::string& more_headers = "")
-      : client_(server.port) {
-    client_.say(server.head("GET", "/events") +
-                "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n" +
-                "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n" + more_headers + "\r\n");
+  explicit event_stream(const job_server& server) : client_(server.port) {
+    std::string request = server.head("GET", "/v1/events") + "\r\n";
+    client_.say(request.replace(request.find("HTTP/1.1"), 8, "HTTP/1.0"));
     reply = reply_of(client_);
   }
 
+  struct event {
+    std::string name;  // empty: the stream ended
+    nlohmann::json data{};
+  };
+
   http_reply reply;
 
-  // The next event but beats; null: the connection ended.
-  nlohmann::json next() {
-    for (std::string line = client_.line(); !line.empty(); line = client_.line()) {
-      auto event = nlohmann::json::parse(line.substr(line.find("{\"event\"")), nullptr, false);
-      REQUIRE_MESSAGE(event.is_object(), line);
-      if (event["event"] != "beat") return event;
+  // The next but beats.
+  event next() {
+    for (;;) {
+      event read = any();
+      if (read.name != "beat") return read;
     }
-    return {};
+  }
+  event any() {
+    event read;
+    while (read.data.is_null()) {
+      std::string line = client_.line();
+      if (line.starts_with("event: ")) read.name = line.substr(7);
+      if (line.starts_with("data: ")) read.data = nlohmann::json::parse(line.substr(6), nullptr, false);
+      if (line.empty() && client_.has_ended()) return {};
+    }
+    REQUIRE_MESSAGE(read.data.is_object(), read.name);
+    return read;
   }
 
  private:

@@ -11,8 +11,10 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <cstddef>
 #include <cstdlib>
 #include <string>
+#include <utility>
 
 #include "demo_program.hpp"
 
@@ -34,9 +36,14 @@ class line_client {
 
   bool connected = false;
 
-  void say(const std::string& text) const {
-    REQUIRE(::send(socket_, text.data(), text.size(), MSG_NOSIGNAL) == static_cast<ssize_t>(text.size()));
+  void say(const std::string& text) const { REQUIRE(try_say(text)); }
+
+  // False: the other end is closed.
+  [[nodiscard]] bool try_say(const std::string& text) const {
+    return ::send(socket_, text.data(), text.size(), MSG_NOSIGNAL) == static_cast<ssize_t>(text.size());
   }
+
+  [[nodiscard]] bool has_ended() const { return has_ended_; }
 
   // The next line without its end; empty: the connection ended.
   std::string line() {
@@ -50,11 +57,20 @@ class line_client {
     return first;
   }
 
+  // The next so many, or fewer: the connection ended.
+  std::string bytes(std::size_t count) {
+    while (read_.size() < count && read_some()) {
+    }
+    std::string first = read_.substr(0, count);
+    read_.erase(0, count);
+    return first;
+  }
+
   // All that comes until the connection ends.
   std::string rest() {
     while (read_some()) {
     }
-    return read_;
+    return std::exchange(read_, {});
   }
 
  private:
@@ -64,11 +80,13 @@ class line_client {
     char text[4096];
     ssize_t length = ::read(socket_, text, sizeof text);
     if (length > 0) read_.append(text, static_cast<std::size_t>(length));
+    has_ended_ = length <= 0;
     return length > 0;
   }
 
   int socket_ = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
   std::string read_;
+  bool has_ended_ = false;
 };
 
 // The number that stands behind the last such word in what the program printed.

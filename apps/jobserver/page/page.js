@@ -1,5 +1,6 @@
 'use strict';
-// Live jobs: what ran before we came by GET /jobs, everything after that by the WebSocket /events.
+// Live jobs: what ran before we came by GET v1/jobs, everything after that by the events of v1/events. Those
+// are read by fetch, since an EventSource cannot send the token. URLs are relative: a proxy may add a prefix.
 
 const shown = 50;  // ended jobs in the table
 const seconds = 60;  // of lateness in its picture
@@ -31,10 +32,11 @@ async function ask(path, options = {}) {
   if (token) headers.Authorization = 'Bearer ' + token;
   const answer = await fetch(path, {...options, headers});
   if (answer.status === 401) at('ask').hidden = false;
-  const body = await answer.json();
-  if (!answer.ok) throw new Error(body.error);
-  return body;
+  if (!answer.ok) throw new Error((await answer.json()).detail);
+  return answer;
 }
+
+const askJson = async (path, options) => (await ask(path, options)).json();
 
 // ---- the tables ----
 
@@ -42,7 +44,7 @@ function begin(job) {
   const wall = element('td', {className: 'wall'});
   const end = element('button', {textContent: 'end', onclick: () => terminate(job.id)});
   const row = element('tr', {},
-    element('td', {textContent: job.id}),
+    element('td', {textContent: job.id.slice(-6), title: job.id}),
     element('td', {className: 'argv', textContent: job.argv.join(' '), title: job.argv.join(' ')}),
     wall, element('td', {}, end));
   at('running').append(row);
@@ -57,7 +59,7 @@ function end(job) {
   ++wallCounts[wallClasses.findIndex(upper => job.wall_ms <= upper)];
   const how = job.timed_out ? job.status + ', timed out' : job.status;
   const row = element('tr', {onclick: () => showOutput(row, job.id)},
-    element('td', {textContent: job.id}),
+    element('td', {textContent: job.id.slice(-6), title: job.id}),
     element('td', {className: 'argv', textContent: job.argv.join(' '), title: job.argv.join(' ')}),
     element('td', {className: job.exit_code === 0 ? 'good' : 'bad', textContent: how, title: how}),
     element('td', {className: 'wall', textContent: timeOf(job.wall_ms)}));
@@ -76,12 +78,17 @@ async function showOutput(row, id) {
   if (row.nextElementSibling?.dataset.of) return row.nextElementSibling.remove();
   let text;
   try {
-    const job = await ask('/jobs/' + id);
-    const cpu = timeOf((job.usage.user_us + job.usage.system_us) / 1000);
-    const rss = (job.usage.max_rss_bytes / 1048576).toFixed(1);
-    text = job.stdout.text + job.stderr.text;
-    for (const stream of ['stdout', 'stderr']) if (job[stream].cut) text += '\n[' + stream + ' is cut ' + job[stream].cut + ']';
-    text = (text.trimEnd() || '(no output)') + '\n\nCPU ' + cpu + ', max RSS ' + rss + ' MiB';
+    const job = await askJson('v1/jobs/' + id);
+    text = '';
+    for (const stream of ['stdout', 'stderr']) {
+      text += await (await ask('v1/jobs/' + id + '/' + stream)).text();
+      if (job[stream].cut) text += '\n[' + stream + ' is cut by ' + job[stream].cut + ']\n';
+    }
+    text = text.trimEnd() || '(no output)';
+    if (job.usage) {
+      text += '\n\nCPU ' + timeOf((job.usage.user_us + job.usage.system_us) / 1000) +
+        ', max RSS ' + (job.usage.max_rss_bytes / 1048576).toFixed(1) + ' MiB';
+    }
   } catch (error) {
     text = error.message;
   }
@@ -92,7 +99,7 @@ async function showOutput(row, id) {
 
 async function terminate(id) {
   try {
-    await ask('/jobs/' + id, {method: 'DELETE'});
+    await ask('v1/jobs/' + id, {method: 'DELETE'});
   } catch (error) {
     say(error.message, 'bad');
   }
@@ -148,51 +155,64 @@ function say(text, kind = 'soft') {
   at('said').className = kind;
 }
 
-function heard(event) {
-  if (event.event === 'start') begin(event);
-  if (event.event === 'end') end(event);
-  if (event.event === 'dropped') reload();
-  if (event.event === 'beat') {
-    lateness.push(event.late_ms);
+function heard({event, data}) {
+  if (event === 'start' && !running.has(data.id)) begin(data);
+  if (event === 'end' && !at('ended').querySelector(`[data-job="${data.id}"]`)) end(data);
+  if (event === 'dropped') reload();
+  if (event === 'beat') {
+    lateness.push(data.late_ms);
     if (lateness.length > seconds) lateness.shift();
   }
 }
 
 async function reload() {
-  const jobs = await ask('/jobs');
+  const jobs = [];
+  for (let after = ''; after !== null;) {
+    const page = await askJson('v1/jobs?limit=1000' + (after && '&after=' + after));
+    jobs.push(...page.jobs);
+    after = page.next;
+  }
   for (const name of ['running', 'ended']) at(name).replaceChildren();
   running.clear();
   wallCounts.fill(0);
   endedCount = 0;
-  for (const job of jobs) job.state === 'ended' ? end(job) : begin(job);
+  for (const job of jobs) {
+    if (job.state === 'ended') end(job);
+    if (job.state === 'running') begin(job);
+  }
 }
 
-// Events that come while the list is on its way wait for it; those that it has seen already are left out.
+// The events of a stream of text, as they come.
+async function* eventsOf(answer) {
+  const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
+  let text = '';
+  for (;;) {
+    const {value, done} = await reader.read();
+    if (done) return;
+    text += value;
+    const blocks = text.split('\n\n');
+    text = blocks.pop();
+    for (const block of blocks) {
+      const event = block.match(/^event: (.*)$/m)?.[1];
+      if (event) yield {event, data: JSON.parse(block.match(/^data: (.*)$/m)[1])};
+    }
+  }
+}
+
+// The list is read when the events have begun, so that nothing falls between them.
 async function listen() {
-  const socket = new WebSocket(location.origin.replace(/^http/, 'ws') + '/events',
-    token ? ['events', 'bearer.' + token] : ['events']);
-  let early = [];
-  socket.onmessage = message => early ? early.push(JSON.parse(message.data)) : heard(JSON.parse(message.data));
-  socket.onopen = async () => {
-    try {
-      await reload();
-    } catch (error) {
-      return socket.close();
-    }
-    const known = id => running.has(id) || at('ended').querySelector(`[data-job="${id}"]`);
-    for (const event of early) {
-      const isOld = event.event === 'start' ? known(event.id) : event.event === 'end' && !running.has(event.id) && known(event.id);
-      if (!isOld) heard(event);
-    }
-    early = null;
+  try {
+    const answer = await ask('v1/events');
+    await reload();
     at('state').textContent = 'live';
     at('state').className = 'good';
-  };
-  socket.onclose = () => {
-    at('state').textContent = 'not connected';
-    at('state').className = 'bad';
-    setTimeout(listen, 1000);
-  };
+    for await (const event of eventsOf(answer)) heard(event);
+  } catch (error) {
+    if (error.name !== 'TypeError') say(error.message, 'bad');  // what the server said; not that it is gone
+  }
+  at('state').textContent = 'not connected';
+  at('state').className = 'bad';
+  setTimeout(listen, 1000);
 }
 
 at('start').onsubmit = async submitted => {
@@ -202,8 +222,8 @@ at('start').onsubmit = async submitted => {
   try {
     const order = {argv: text.startsWith('[') ? JSON.parse(text) : text.split(/\s+/)};
     if (form.timeout.value) order.timeout = Number(form.timeout.value);
-    const job = await ask('/jobs', {method: 'POST', headers: {'Content-Type': 'application/json'}, body: JSON.stringify(order)});
-    say('Started job ' + job.id + '.');
+    const job = await askJson('v1/jobs', {method: 'POST', headers: {'Content-Type': 'application/json'}, body: JSON.stringify(order)});
+    say(job.state === 'queued' ? 'It waits, as number ' + job.position + '.' : 'Started.');
   } catch (error) {
     say(error.message, 'bad');
   }
@@ -214,10 +234,8 @@ at('ask').querySelector('form').onsubmit = submitted => {
   token = submitted.target.token.value;
   sessionStorage.setItem('token', token);
   at('ask').hidden = true;
-  ask('/jobs').catch(error => say(error.message, 'bad'));
 };
 
-ask('/jobs').catch(error => say(error.message, 'bad'));  // asks for the token, if one is needed
 listen();
 setInterval(tick, 250);
 tick();

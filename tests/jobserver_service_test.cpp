@@ -1,0 +1,300 @@
+// uvreap-jobserver as a service: systemd's sockets and notices, a Unix socket, lists that are read again, its
+// log, its limits, and PID 1.
+#include <arpa/inet.h>
+#include <doctest/doctest.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <fstream>
+#include <sstream>
+#include <string>
+#include <vector>
+
+#include "support/clean_floor.hpp"
+#include "support/job_server.hpp"
+
+namespace {
+
+using nlohmann::json;
+using test::demo_program;
+using test::job_server;
+
+const std::string program = std::getenv("UVREAP_DEMO") != nullptr ? std::getenv("UVREAP_DEMO") : "";
+
+// While it lives, what is run is another program, which is given the server and its arguments.
+class run_by {
+ public:
+  explicit run_by(const char* other) { ::setenv("UVREAP_DEMO", other, 1); }
+  ~run_by() { ::setenv("UVREAP_DEMO", program.c_str(), 1); }
+  run_by(const run_by&) = delete;
+  run_by& operator=(const run_by&) = delete;
+};
+
+// The server, by a shell that does something first.
+std::vector<std::string> after(const std::string& script, std::vector<std::string> arguments) {
+  arguments.insert(arguments.begin(), {"-c", script + "; exec \"$0\" \"$@\"", program});
+  return arguments;
+}
+
+std::string output_of(const std::string& command) {
+  std::string text;
+  FILE* pipe = ::popen(command.c_str(), "r");
+  REQUIRE(pipe != nullptr);
+  char part[4096];
+  for (std::size_t length; (length = std::fread(part, 1, sizeof part, pipe)) > 0;) text.append(part, length);
+  ::pclose(pipe);
+  return text;
+}
+
+void write_file(const std::string& path, const std::string& text) { std::ofstream(path) << text; }
+
+bool within_ten_seconds(const std::function<bool()>& condition) {
+  for (int tries = 0; tries < 1000 && !condition(); ++tries) ::usleep(10'000);
+  return condition();
+}
+
+// Where a service tells systemd how it is.
+class notice_socket {
+ public:
+  notice_socket() {
+    ::unlink(path.c_str());
+    sockaddr_un address{.sun_family = AF_UNIX, .sun_path = {}};
+    path.copy(address.sun_path, sizeof address.sun_path - 1);
+    REQUIRE(::bind(socket_, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0);
+  }
+  ~notice_socket() {
+    ::close(socket_);
+    ::unlink(path.c_str());
+  }
+  notice_socket(const notice_socket&) = delete;
+  notice_socket& operator=(const notice_socket&) = delete;
+
+  [[nodiscard]] std::string next() const {
+    pollfd ready{.fd = socket_, .events = POLLIN, .revents = 0};
+    if (::poll(&ready, 1, 10'000) != 1) return "nothing in ten seconds";
+    char text[4096];
+    ssize_t length = ::recv(socket_, text, sizeof text, 0);
+    return {text, static_cast<std::size_t>(length)};
+  }
+
+  std::string path = "/tmp/uvreap-notice-" + std::to_string(::getpid());
+
+ private:
+  int socket_ = ::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+};
+
+}  // namespace
+
+TEST_CASE("systemd is told when the server is ready, reads its lists again, and ends") {
+  test::clean_floor floor;
+  notice_socket notices;
+  ::setenv("NOTIFY_SOCKET", notices.path.c_str(), 1);
+  job_server server({"--allow-any"});
+  ::unsetenv("NOTIFY_SOCKET");
+  CHECK(notices.next() == "READY=1");
+  auto job = server.run({"sh", "-c", "echo $NOTIFY_SOCKET"});
+  server.ended(job);
+  CHECK(server.output(job, "stdout") == "\n");  // no job may speak for the server
+  server.program.send(SIGHUP);
+  CHECK(notices.next().starts_with("RELOADING=1"));
+  CHECK(notices.next() == "READY=1");
+  CHECK(server.stop() == 0);
+  CHECK(notices.next() == "STOPPING=1");
+}
+
+TEST_CASE("sockets that systemd hands over are listened to, and no job has them") {
+  test::clean_floor floor;
+  int socket = ::socket(AF_INET, SOCK_STREAM, 0);
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  REQUIRE(::bind(socket, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0);
+  REQUIRE(::listen(socket, 5) == 0);
+  std::string script =
+      "exec 3<&" + std::to_string(socket) + "; export LISTEN_PID=$$ LISTEN_FDS=1 LISTEN_FDNAMES=x";
+  {
+    run_by shell("/bin/sh");
+    job_server server(after(script, {"--allow-any", "--listen", "127.0.0.2"}));
+    socklen_t length = sizeof address;
+    ::getsockname(socket, reinterpret_cast<sockaddr*>(&address), &length);
+    CHECK(server.port == ntohs(address.sin_port));
+    auto job = server.run({"sh", "-c", "env | grep -c ^LISTEN_; ls /proc/self/fd | wc -l"});
+    server.ended(job);
+    CHECK(server.output(job, "stdout") == "0\n4\n");  // with the one that ls reads
+    CHECK(server.stop() == 0);
+  }
+  ::close(socket);
+
+  run_by shell("/bin/sh");  // meant for another process, they are not taken
+  job_server server(after("export LISTEN_PID=1 LISTEN_FDS=1", {}));
+  CHECK(server.ask("GET", "/healthz").status == 200);
+  CHECK(server.stop() == 0);
+}
+
+TEST_CASE("a Unix socket is listened to, replaced when its server was killed, and gone when it ended") {
+  test::clean_floor floor;
+  std::string path = "/tmp/uvreap-socket-" + std::to_string(::getpid());
+  std::string ask = "curl -s --unix-socket " + path + " http://any.name/healthz";
+  auto start = [&] { return std::vector<std::string>{"--listen", path, "--listen", "127.0.0.1"}; };
+  {
+    demo_program server(start());
+    REQUIRE(server.read_until("listening on unix:" + path + "\n"));
+    CHECK(output_of(ask) == "ok\n");
+    demo_program second({"--listen", path});
+    CHECK(second.end() == 1);
+    CHECK(second.errors.find("cannot listen on " + path + ": Address already in use") != std::string::npos);
+    CHECK(output_of(ask) == "ok\n");
+    server.send(SIGKILL);
+    server.end();
+  }
+  CHECK(::access(path.c_str(), F_OK) == 0);
+  {
+    job_server server(start());
+    CHECK(output_of(ask) == "ok\n");
+    CHECK(output_of("curl -s --unix-socket " + path + " http://any.name/nowhere").find("404") !=
+          std::string::npos);
+    CHECK(server.stop() == 0);
+    CHECK(server.program.errors.find("user " + std::to_string(::getuid())) != std::string::npos);
+  }
+  CHECK(::access(path.c_str(), F_OK) != 0);
+  write_file(path, "not a socket");
+  demo_program third({"--listen", path});
+  CHECK(third.end() == 1);
+  CHECK(::access(path.c_str(), F_OK) == 0);
+  ::unlink(path.c_str());
+}
+
+TEST_CASE("SIGHUP has the lists read again, and one that is broken changes nothing") {
+  test::clean_floor floor;
+  test::scratch_file allowed("true\n");
+  test::scratch_file token("0123456789abcdef\n");
+  job_server server({"--allow", allowed.path, "--token-file", token.path});
+  server.token = "0123456789abcdef";
+  CHECK(server.run({"true"}).status == 201);
+  CHECK(server.run({"false"}).status == 403);
+  write_file(allowed.path, "false\n");
+  server.program.send(SIGHUP);
+  CHECK(within_ten_seconds([&] { return server.run({"false"}).status == 201; }));
+  CHECK(server.run({"true"}).status == 403);
+
+  write_file(allowed.path, "true\n{broken\n");
+  write_file(token.path, "fedcba9876543210\n");
+  server.program.send(SIGHUP);
+  ::usleep(100'000);  // nothing is to happen
+  CHECK(server.run({"true"}).status == 403);
+  CHECK(server.run({"false"}).status == 201);
+  write_file(allowed.path, "true\n");
+  server.program.send(SIGHUP);
+  CHECK(within_ten_seconds([&] { return server.run({"false"}).status == 401; }));
+  server.token = "fedcba9876543210";
+  CHECK(server.run({"true"}).status == 201);
+  CHECK(server.stop() == 0);
+  CHECK(server.program.errors.find(":2: broken JSON") != std::string::npos);
+}
+
+TEST_CASE("what was ignored when the server was started stays ignored, as nohup wants it") {
+  test::clean_floor floor;
+  run_by shell("/bin/sh");
+  test::scratch_file allowed("true\n");
+  job_server server(after("trap '' HUP INT USR1", {"--allow", allowed.path}));
+  write_file(allowed.path, "false\n");
+  for (int signum : {SIGHUP, SIGINT, SIGUSR1}) server.program.send(signum);
+  ::usleep(100'000);  // nothing is to happen
+  CHECK(server.ask("GET", "/healthz").status == 200);
+  CHECK(server.run({"true"}).status == 201);
+  CHECK(server.stop() == 0);
+}
+
+TEST_CASE("the limit of descriptors is raised for the server, and not for its jobs") {
+  test::clean_floor floor;
+  run_by shell("/bin/sh");
+  job_server server(after("ulimit -Sn 300", {"--allow-any", "--max-clients", "500"}));
+  CHECK(server.metric("process_max_fds") >= 500);
+  std::vector<std::unique_ptr<test::line_client>> clients;
+  for (int many : {0, 400}) {  // then its own descriptors are above what the jobs may have
+    while (static_cast<int>(clients.size()) < many) {
+      clients.push_back(std::make_unique<test::line_client>(server.port));
+    }
+    if (many > 0) CHECK(within_ten_seconds([&] { return server.metric("jobserver_clients") > many; }));
+    auto job = server.run({"sh", "-c", "sleep 0.1; ulimit -Sn"});
+    CHECK(job.status == 201);
+    CHECK(server.ended(job)["exit_code"] == 0);
+    CHECK(server.output(job, "stdout") == "300\n");
+  }
+  clients.clear();
+  CHECK(server.stop() == 0);
+}
+
+TEST_CASE("there is a line for each job and each refusal, and a stranger's text begins none") {
+  test::clean_floor floor;
+  test::scratch_file allowed("true ...\n");
+  std::vector<std::string> arguments{"--allow", allowed.path};
+  {
+    job_server server(arguments);
+    server.ended(server.run({"true", "a\nb\x1b[31m"}));
+    server.run({"false"});
+    server.ask("GET", "/nowhere");
+    CHECK(server.stop() == 0);
+    const std::string& log = server.program.errors;
+    CHECK_MESSAGE(log.find(": true a\\x0ab\\x1b[31m: exited with 0 after ") != std::string::npos, log);
+    CHECK(log.find("POST /v1/jobs: 403 false is not allowed to run\n") != std::string::npos);
+    CHECK(log.find("GET /nowhere: 404 there is nothing at /nowhere\n") != std::string::npos);
+    CHECK(std::count(log.begin(), log.end(), '\n') == 3);
+  }
+  arguments.insert(arguments.end(), {"--log", "json"});
+  job_server server(arguments);
+  auto id = server.run({"true", "x"}).id();
+  server.ended(id);
+  server.run({"false"});
+  CHECK(server.stop() == 0);
+  std::istringstream lines(server.program.errors);
+  std::string line;
+  std::getline(lines, line);
+  auto job = json::parse(line);
+  CHECK(job["job"] == id);
+  CHECK(job["command"] == "true x");
+  CHECK(job["status"] == "exited with 0");
+  CHECK(job["client"].get<std::string>().starts_with("127.0.0.1:"));
+  std::getline(lines, line);
+  CHECK(json::parse(line)["refused"] == 403);
+  CHECK(json::parse(line)["why"] == "false is not allowed to run");
+}
+
+TEST_CASE("a log that nobody reads holds nothing up, and what was dropped is counted") {
+  test::clean_floor floor;
+  job_server server({"--allow-any"});
+  std::string path = "/" + std::string(200, 'x');
+  for (int i = 0; i < 6'000; ++i) CHECK(server.ask("GET", path).status == 404);
+  CHECK(server.metric("jobserver_log_lines_dropped_total") > 0);
+  server.program.send(SIGTERM);
+  CHECK(server.program.read_until("nothing more") ==
+        false);  // its stdout ended, while stderr is still unread
+  CHECK(server.end() == 0);
+}
+
+TEST_CASE("as PID 1 the server reaps what its jobs leave behind") {
+  test::clean_floor floor;
+  if (output_of("unshare -pf --mount-proc echo yes 2>/dev/null") != "yes\n") {
+    MESSAGE("SKIP: this machine gives no pid namespaces");
+    return;
+  }
+  run_by unshare("/usr/bin/unshare");
+  std::string own_program =
+      program.starts_with('/') ? program : std::string(::get_current_dir_name()) + "/" + program;
+  job_server server({"-pf", "--mount-proc", "--kill-child", own_program, "--allow-any"});
+  for (int i = 0; i < 10; ++i) {
+    CHECK(server.ended(server.run({"sh", "-c", "(sleep 0.1 > /dev/null 2>&1 &)"}))["exit_code"] == 0);
+  }
+  CHECK(within_ten_seconds([&] { return server.metric("jobserver_reaper_orphans_total") == 10; }));
+  auto zombies = server.run({"sh", "-c", "cat /proc/[0-9]*/stat | grep -c ' Z '"});
+  server.ended(zombies);
+  CHECK(server.output(zombies, "stdout") == "0\n");
+  server.run({"kill", "-TERM", "1"});
+  CHECK(server.end() == 0);
+}
