@@ -371,13 +371,15 @@ TEST_CASE("a warning where orphans go elsewhere, and none where it was not to be
 
 TEST_CASE("it keeps neither the directory nor the pipes of its command") {
   test::clean_floor floor;
-  supervised run(plainly({"-s"}, {"sh", "-c", "pwd -P; readlink /proc/$PPID/cwd; exec sleep 600"}));
-  REQUIRE(run.says("/\n"));
+  std::string script =
+      "pwd -P; until [ \"$(readlink /proc/$PPID/cwd)\" = / ]; do sleep 0.01; done; echo left";
+  supervised run(plainly({"-s"}, {"sh", "-c", script + "; exec sleep 600"}));
+  REQUIRE(run.says("left"));
   char here[4096];
   REQUIRE(::getcwd(here, sizeof here) != nullptr);
   run.send(SIGTERM);
   CHECK(run.end() == 128 + SIGTERM);
-  CHECK(run.output() == std::string(here) + "\n/\n");
+  CHECK(run.output() == std::string(here) + "\nleft\n");
 
   // cat sees the end of the pipe when the command closes it, while the command and init live on.
   words pipeline = {"sh", "-c", "\"$@\" | { cat; echo end; }", "sh"};
@@ -393,6 +395,29 @@ TEST_CASE("a stderr that was full is told how much was lost, non-blocking or not
     CHECK(run.end() == 0);
     CHECK(run.output().find("lines lost: nobody read them\n") != std::string::npos);
   }
+}
+
+TEST_CASE("at rest it does not wake up each second") {
+  test::clean_floor floor;
+  supervised run(plainly({"-s"}, {"sh", "-c", "echo up; exec sleep 600"}));
+  REQUIRE(run.says("up"));
+  pid_t init = *test::children().begin();
+  auto wakeups = [init] {
+    std::ifstream status("/proc/" + std::to_string(init) + "/status");
+    std::string word;
+    while (status >> word && word != "voluntary_ctxt_switches:") {
+    }
+    int count = -1;
+    status >> count;
+    return count;
+  };
+  ::usleep(500'000);  // it may still be about to come to rest
+  int before = wakeups();
+  REQUIRE(before > 0);
+  ::usleep(2'500'000);
+  CHECK(wakeups() - before <= 1);
+  run.send(SIGTERM);
+  CHECK(run.end() == 128 + SIGTERM);
 }
 
 TEST_CASE("8 descriptors are enough, and fewer are told before anything begins") {

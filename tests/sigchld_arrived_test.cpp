@@ -47,8 +47,17 @@ TEST_CASE("an exit is found when SIGCHLD is said to have arrived, and not before
       std::vector<uvreap::child_exit> told;
       auto tell = [&](const uvreap::child_exit& exit) { told.push_back(exit); };
       pid_t pid = 0;
-      REQUIRE(reaper.fork(
-                  &pid, [] { return 3; }, tell) == 0);
+      int gate[2];
+      REQUIRE(::pipe2(gate, O_CLOEXEC) == 0);
+      auto waits = [&gate] {
+        ::close(gate[1]);
+        char byte = 0;
+        return ::read(gate[0], &byte, 1) == 0 ? 3 : 4;
+      };
+      REQUIRE(reaper.fork(&pid, waits, tell) == 0);
+      turn(bare.loop, 3);  // any() looks at its start
+      ::close(gate[0]);
+      ::close(gate[1]);
       wait_until_ended(pid);
       turn(bare.loop, 5);
       CHECK(told.empty());
