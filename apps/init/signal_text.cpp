@@ -7,6 +7,8 @@
 #include <charconv>
 #include <system_error>
 
+#include "os/c_library.hpp"
+
 namespace pid1 {
 namespace {
 
@@ -42,14 +44,14 @@ std::optional<int> signal_of(std::string_view text) {
   }
   if (is_prefix("SIG", text)) text.remove_prefix(3);
   for (int signum = 1; signum < NSIG; ++signum) {
-    const char* name = ::sigabbrev_np(signum);
+    const char* name = uvreap::c_library::signal_abbreviation(signum);
     if (name != nullptr && text.size() == ::strlen(name) && is_prefix(name, text)) return signum;
   }
   return real_time_signal_of(text);
 }
 
 std::string signal_text(int signum) {
-  const char* name = ::sigabbrev_np(signum);  // none for the real-time signals
+  const char* name = uvreap::c_library::signal_abbreviation(signum);  // none for the real-time signals
   return name != nullptr ? "SIG" + std::string(name) : "signal " + std::to_string(signum);
 }
 

@@ -1,14 +1,14 @@
 // How the programs put values into text.
 #pragma once
 
-#include <string.h>
-
 #include <algorithm>
 #include <chrono>
 #include <cstdint>
 #include <cstdio>
 #include <sstream>
 #include <string>
+
+#include "os/c_library.hpp"
 
 // What << prints of it.
 template <class T>
@@ -31,6 +31,6 @@ inline std::int64_t microseconds_of(std::chrono::nanoseconds time) {
 }
 
 inline std::string signal_name(int signum) {
-  const char* name = sigabbrev_np(signum);  // none for the real-time signals
+  const char* name = uvreap::c_library::signal_abbreviation(signum);  // none for the real-time signals
   return "SIG" + (name != nullptr ? std::string(name) : std::to_string(signum));
 }

@@ -28,7 +28,8 @@ namespace uvreap {
 // The caller promises that the child ends by _exit(2) or exec: returning from main there runs libuv's
 // destructor against threads that the child does not have (libuv #4443). As a net, exit(n) in the child ends
 // as _exit(n): the destructors of thread_local objects run, then nothing else of the parent's, neither static
-// destructors nor atexit functions, and no stdio buffer is written; so flush what the child printed.
+// destructors nor atexit functions, and no stdio buffer is written; so flush what the child printed. There is
+// no such net with another C library than glibc.
 // WARNING: a uv_signal_t on a new loop in the child, for a signal that a loop of the parent listens to, sends
 // that signal to the parent's loop too (libuv's table of them is copied), unless uv_loop_fork was called for
 // that loop first. A reaper does what is needed for its own.
@@ -36,7 +37,7 @@ namespace uvreap {
 [[nodiscard]] UVREAP_API int fork(pid_t* out);
 
 // fork and exec in one step, at a cost that does not grow with our memory; the exec's error is the call's. It
-// is posix_spawn(3) of the C library (glibc 2.34 or newer): the child borrows our memory until its exec, so
+// is posix_spawn(3) of the C library: the child borrows our memory until its exec, so
 // nothing is copied and none of our code runs in it.
 //
 // It returns when the exec is done, and holds the calling thread until then: tenths of a millisecond, more

@@ -1,6 +1,5 @@
 #include "uvreap/child_exit.hpp"
 
-#include <string.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <uv.h>
@@ -8,13 +7,14 @@
 #include <ostream>
 
 #include "child/name_of.hpp"
+#include "os/c_library.hpp"
 
 namespace uvreap {
 namespace {
 
 std::string signal_text(int signum) {
   std::string text = "signal " + std::to_string(signum);
-  const char* name = sigabbrev_np(signum);  // none for the real-time signals
+  const char* name = c_library::signal_abbreviation(signum);  // none for the real-time signals
   return name == nullptr ? text : text + " (SIG" + name + ")";
 }
 

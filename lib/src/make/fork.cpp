@@ -1,20 +1,17 @@
 #include "uvreap/process.hpp"
 
-#include <stdlib.h>
-#include <unistd.h>
 #include <uv.h>
 
 #include <cerrno>
 
 #include "make/spawner.hpp"
 #include "os/always_assert.hpp"
+#include "os/c_library.hpp"
 #include "os/signals_blocked.hpp"
 #include "os/syscalls.hpp"
 
 namespace uvreap {
 namespace {
-
-void leave_without_destructors(int status, void*) { ::_exit(status); }
 
 // The parent's handlers would write into the signal pipes that the child shares with it. SIGPIPE and SIGCHLD
 // are reset even from "ignored": servers ignore the one, and under the other the child's own children leave
@@ -46,7 +43,7 @@ int fork(pid_t* out) {
     forget_the_parents_signals();
     // Registered last, so it runs first at exit(): before libuv's destructor, which joins threads that the
     // child does not have (libuv #4443), and before any static object of the parent's.
-    ::on_exit(leave_without_destructors, nullptr);
+    c_library::make_exit_immediate();
   }
   *out = pid;
   return 0;

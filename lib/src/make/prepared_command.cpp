@@ -11,6 +11,7 @@
 #include <new>
 #include <string_view>
 
+#include "os/c_library.hpp"
 #include "os/syscalls.hpp"
 
 namespace uvreap {
@@ -31,8 +32,7 @@ class file_actions {
     if (error_ != 0) return error_;
     if (int error = stdio.add_to(all_); error != 0) return error;
     if (!what.keep_descriptors) {
-      if (int error = ::posix_spawn_file_actions_addclosefrom_np(&all_, STDERR_FILENO + 1); error != 0)
-        return error;
+      if (int error = c_library::add_close_from(all_, STDERR_FILENO + 1); error != 0) return error;
     }
     return what.cwd.empty() ? 0 : ::posix_spawn_file_actions_addchdir_np(&all_, what.cwd.c_str());
   }
