@@ -20,9 +20,9 @@
 namespace {
 
 const std::map<std::string, unsigned> calls{
-    {"clone3", SYS_clone3},         {"io_uring_setup", SYS_io_uring_setup},
-    {"pidfd_open", SYS_pidfd_open}, {"pidfd_send_signal", SYS_pidfd_send_signal},
-    {"prctl", SYS_prctl},
+    {"clone3", SYS_clone3},   {"io_uring_setup", SYS_io_uring_setup},
+    {"madvise", SYS_madvise}, {"pidfd_open", SYS_pidfd_open},
+    {"prctl", SYS_prctl},     {"pidfd_send_signal", SYS_pidfd_send_signal},
 };
 const std::map<std::string, unsigned> errors{
     {"ENOSYS", ENOSYS}, {"EPERM", EPERM}, {"EACCES", EACCES}, {"EINVAL", EINVAL}};

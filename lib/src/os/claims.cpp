@@ -1,5 +1,6 @@
 #include "os/claims.hpp"
 
+#include <pthread.h>
 #include <sched.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
@@ -16,15 +17,34 @@ std::atomic<claims*> mapped{nullptr};
 // twice in a line of descent.
 std::atomic<std::uint64_t> last_generation{0};
 
+// All zero, which is what each of its atomics starts with. At that address, in place of what is there, or
+// anywhere.
+void* map_zeroes(void* at) noexcept {
+  int fixed = at != nullptr ? MAP_FIXED : 0;
+  void* memory = ::mmap(at, sizeof(claims), PROT_READ | PROT_WRITE,
+                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | fixed, -1, 0);
+  return memory == MAP_FAILED ? nullptr : memory;
+}
+
+// In a forked child, where the kernel did not wipe it. Only fork() calls this, no clone() of its own.
+void wipe() noexcept {
+  claims* copied = mapped.load(std::memory_order_acquire);
+  if (copied != nullptr && map_zeroes(copied) == nullptr) mapped.store(nullptr, std::memory_order_release);
+}
+
+bool has_wiping_at_fork() noexcept {
+  static const bool has = ::pthread_atfork(nullptr, nullptr, wipe) == 0;
+  return has;
+}
+
 claims* map_one() noexcept {
-  void* memory = ::mmap(nullptr, sizeof(claims), PROT_READ | PROT_WRITE,
-                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-  if (memory == MAP_FAILED) return nullptr;
-  if (::madvise(memory, sizeof(claims), MADV_WIPEONFORK) != 0) {
+  void* memory = map_zeroes(nullptr);
+  if (memory == nullptr) return nullptr;
+  if (::madvise(memory, sizeof(claims), MADV_WIPEONFORK) != 0 && !has_wiping_at_fork()) {
     ::munmap(memory, sizeof(claims));
     return nullptr;
   }
-  return static_cast<claims*>(memory);  // all zero, which is what each of its atomics starts with
+  return static_cast<claims*>(memory);
 }
 
 }  // namespace
