@@ -29,7 +29,9 @@ void* map_zeroes(void* at) noexcept {
 // In a forked child, where the kernel did not wipe it. Only fork() calls this, no clone() of its own.
 void wipe() noexcept {
   claims* copied = mapped.load(std::memory_order_acquire);
-  if (copied != nullptr && map_zeroes(copied) == nullptr) mapped.store(nullptr, std::memory_order_release);
+  if (copied == nullptr || map_zeroes(copied) != nullptr) return;
+  copied->disown();
+  mapped.store(nullptr, std::memory_order_release);
 }
 
 bool has_wiping_at_fork() noexcept {

@@ -30,6 +30,7 @@ class claims {
   // Names this process among its ancestors: a reaper keeps it at start(), and is in a forked copy where it
   // differs. The place of it can be read for ever.
   std::uint64_t generation() noexcept;
+  void disown() noexcept { generation_.store(0); }  // in a copy that cannot be given one of its own
   [[nodiscard]] const std::atomic<std::uint64_t>& place_of_generation() const noexcept { return generation_; }
 
   // Who claims: never that of two reapers (it wraps after 2 147 483 647).
