@@ -33,6 +33,38 @@ thread_local int until_failure = 0;  // 0: none fails
 [[gnu::noinline]] void operator delete(void* memory) noexcept { std::free(memory); }
 [[gnu::noinline]] void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
 
+TEST_CASE("without memory spawn_async() has either queued the command, or kept nothing of it") {
+  test::stage stage;
+  int to_child = test::untouched;
+  command cat{.argv = {"cat", "-"}, .cwd = "/", .input = stdio::pipe(&to_child)};
+  cat.env.set.emplace("A_NAME_TOO_LONG_TO_BE_KEPT_IN_A_STRING", "1");
+  cat.capture(1000);
+  int started = 0;
+  int ended = 0;
+  int refused = 0;
+  for (bool all_tried = false; !all_tried;) {
+    auto on_start = [&started](int error, pid_t) { started += error == 0 ? 1 : 100; };
+    auto on_end = [&ended](const child_exit&) { ++ended; };
+    int descriptors = test::open_descriptors();
+    until_failure = refused + 1;
+    int error = stage.reaper.spawn_async(cat, {}, on_start, on_end);
+    all_tried = std::exchange(until_failure, 0) != 0;
+    CHECK((error == 0) == all_tried);
+    if (all_tried) break;
+    CHECK(error == UV_ENOMEM);
+    ++refused;
+    // libuv opens /dev/null for itself with the first stream of a loop.
+    CHECK(test::open_descriptors() <= descriptors + 1);
+    stage.run_dry();  // nothing holds the loop
+    CHECK(test::children().empty());
+  }
+  CHECK(refused >= 10);
+  stage.run_until([&] { return started != 0; });
+  CHECK(started == 1);
+  ::close(to_child);
+  stage.run_until([&] { return ended == 1; });
+}
+
 TEST_CASE("without memory there is either a child that is watched, or none at all") {
   test::stage stage;
   int ends[2] = {test::untouched, test::untouched};

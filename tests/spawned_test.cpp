@@ -105,7 +105,7 @@ TEST_CASE("a coroutine that is destroyed while its child is being made leaves it
   {
     test::long_spawn slow;
     waiting one = run(stage.reaper, {.argv = {"true"}, .input = slow.gate()}, got);
-    test::long_spawn::wait_until_being_made();
+    slow.wait_until_being_made();
   }
   stage.run_dry();
   stage.run_until([] { return test::children().empty(); });

@@ -7,15 +7,12 @@
 #include <signal.h>
 #include <unistd.h>
 
-#include <algorithm>
-#include <fstream>
 #include <memory>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "commands.hpp"
-#include "proc.hpp"
 #include "stage.hpp"
 #include "timing.hpp"
 
@@ -80,7 +77,9 @@ class long_spawn {
     REQUIRE(::fcntl(leased_, F_SETLEASE, F_WRLCK) == 0);
     return uvreap::stdio::file(file, O_RDONLY);
   }
-  static void wait_until_being_made() {
+  void wait_until_being_made() const {
+    // The type of a lease is that to which it is to be broken from when the child has come to its open().
+    auto is_being_made = [this] { return ::fcntl(leased_, F_GETLEASE) != F_WRLCK; };
     stopwatch waited;
     while (!is_being_made() && waited.elapsed() < std::chrono::seconds(20)) ::usleep(200);
     REQUIRE(is_being_made());
@@ -92,15 +91,6 @@ class long_spawn {
   }
 
  private:
-  // Before its exec it bears the name of the thread that makes it.
-  static bool is_being_made() {
-    return std::ranges::any_of(test::children(), [](pid_t pid) {
-      std::ifstream file("/proc/" + std::to_string(pid) + "/comm");
-      std::string name;
-      return std::getline(file, name) && name == "uvreap-spawner" && state_of(pid) == 'S';
-    });
-  }
-
   std::shared_ptr<spawned_child> told_ = std::make_shared<spawned_child>();  // it may outlive this
   scratch_directory scratch_{};
   int leased_ = -1;

@@ -35,11 +35,11 @@ void forget_the_parents_signals() noexcept {
 int fork(pid_t* out) {
   assert(out != nullptr);
   signals_blocked guard;
-  spawner::pause spawner;
+  spawner::pause pause;
   pid_t pid = sys::fork();
   if (pid < 0) return uv_translate_sys_error(errno);
   if (pid == 0) {
-    spawner.close_descriptors_in_copy();
+    pause.close_descriptors_in_copy();
     forget_the_parents_signals();
     // Registered last, so it runs first at exit(): before libuv's destructor, which joins threads that the
     // child does not have (libuv #4443), and before any static object of the parent's.
