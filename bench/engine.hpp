@@ -68,6 +68,10 @@ class engine {
   virtual bool every_millisecond(const std::function<void()>&) { return false; }
   virtual bool on_readable(int, const std::function<void()>&) { return false; }
 
+  // Makes a child of this program, that does nothing, and calls back when it has ended. False: it makes none
+  // but the bench's own children.
+  virtual bool run_program(const std::string&, const std::function<void()>&) { return false; }
+
   // Figures that it alone can tell, by metric and unit.
   struct own_figure {
     std::string metric;

@@ -4,9 +4,9 @@ namespace bench {
 
 const std::vector<scenario>& scenario_catalogue() {
   static const std::vector<scenario> all = {
-      latency_scenario(),    spawn_scenario(),        burst_scenario(),
-      storm_scenario(),      resting_scenario(),      memory_scenario(),
-      big_parent_scenario(), sigchld_lost_scenario(), growth_scenario(),
+      latency_scenario(), spawn_scenario(),  burst_scenario(),      storm_scenario(),
+      resting_scenario(), memory_scenario(), big_parent_scenario(), sigchld_lost_scenario(),
+      growth_scenario(),  flood_scenario(),
   };
   return all;
 }

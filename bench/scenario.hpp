@@ -50,6 +50,7 @@ scenario resting_scenario();
 scenario memory_scenario();
 scenario spawn_scenario();
 scenario storm_scenario();
+scenario flood_scenario();
 scenario sigchld_lost_scenario();
 scenario big_parent_scenario();
 

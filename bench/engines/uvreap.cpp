@@ -49,6 +49,34 @@ class uvreap_spawn : public uvreap_engine {
          "reaper.spawn");
   }
   [[nodiscard]] bool makes_its_own() const override { return true; }
+
+  bool run_program(const std::string& path, const std::function<void()>& ended) override {
+    pid_t pid = 0;
+    must(reaper_.spawn(&pid, {.argv = {path}}, [ended](const uvreap::child_exit&) { ended(); }),
+         "reaper.spawn");
+    return true;
+  }
+};
+
+// The same off the loop.
+class uvreap_spawn_async : public uvreap_spawn {
+ public:
+  using uvreap_spawn::uvreap_spawn;
+
+  void make(int slot) override {
+    uvreap::command command{.argv = setting_.children.command(slot), .keep_descriptors = true};
+    auto end = [this, slot](const uvreap::child_exit&) { told(slot); };
+    must(reaper_.spawn_async(command, on_start, end), "reaper.spawn_async");
+  }
+
+  bool run_program(const std::string& path, const std::function<void()>& ended) override {
+    auto end = [ended](const uvreap::child_exit&) { ended(); };
+    must(reaper_.spawn_async({.argv = {path}}, on_start, end), "reaper.spawn_async");
+    return true;
+  }
+
+ private:
+  static void on_start(int error, pid_t) { must(error, "a child could not be made"); }
 };
 
 engine_entry entry(const char* name, uvreap::backend_kind backend, uvreap::sigchld_use sigchld) {
@@ -70,6 +98,9 @@ std::vector<engine_entry> uvreap_entries() {
   all.push_back({.name = "uvreap-spawn",
                  .version = std::string("uvreap ") + UVREAP_VERSION + ", " + uv_version(),
                  .make = maker<uvreap_spawn>()});
+  all.push_back({.name = "uvreap-spawn-async",
+                 .version = std::string("uvreap ") + UVREAP_VERSION + ", " + uv_version(),
+                 .make = maker<uvreap_spawn_async>()});
   return all;
 }
 
