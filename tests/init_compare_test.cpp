@@ -95,15 +95,10 @@ TEST_CASE("it may end with its parent, and may have no command") {
   compare("runs no command and only reaps, if asked", {"uvreap init", "catatonit"}, [](const contender& one) {
     if (!one.pause) return false;
     words init = one.program + *one.pause;
-    // Until it is there, the kernel drops what is sent to process 1.
-    words run = {"unshare",
-                 "-pf",
-                 "--mount-proc",
-                 "--kill-child",
-                 "sh",
-                 "-c",
-                 "(while kill -INT 1; do sleep 0.05; done) & exec \"$@\"",
-                 "sh"};
+    // The shell would end of it; and until init has begun, the kernel drops what is sent to process 1.
+    std::string sender =
+        "(while [ \"$(cat /proc/1/comm)\" = sh ]; do :; done; while kill -INT 1; do sleep 0.05; done) &";
+    words run = {"unshare", "-pf", "--mount-proc", "--kill-child", "sh", "-c", sender + " exec \"$@\"", "sh"};
     return end_of(one, run + init) == 0;
   });
 }
