@@ -72,6 +72,18 @@ TEST_CASE("no child is told to have ended before it was told to have started, an
   CHECK(stage.reaper.stats().lost == 0);
 }
 
+TEST_CASE("an end that came before its start is noticed without the poller") {
+  if (test::poller_alone()) return;
+  auto options = test::options_of_this_run();
+  options.poll_every = milliseconds(0);
+  test::stage stage(options);
+  for (int i = 0; i < 50; ++i) {
+    test::spawned_child child;
+    REQUIRE(child.ask(stage.reaper, {.argv = {"true"}}) == 0);
+    stage.run_until([&] { return child.has_ended(); }, std::chrono::seconds(5));
+  }
+}
+
 TEST_CASE("calls start in the order in which they were made") {
   test::stage stage;
   std::vector<int> order;
@@ -159,11 +171,13 @@ TEST_CASE("a full queue refuses at once, and takes again what there is room for"
 TEST_CASE("environment, PATH and arguments are those of the call, whatever is set before the child is made") {
   test::stage stage;
   test::scratch_directory scratch;
-  (void)scratch.make("uvreap-tool", "#!/bin/sh\necho \"$UVREAP_A $UVREAP_B $UVREAP_C $1\"\n", 0755);
+  (void)scratch.make("uvreap-tool", "#!/bin/sh\necho \"$UVREAP_A $UVREAP_B $UVREAP_C $UVREAP_D $1\"\n", 0755);
   std::string path = ::getenv("PATH");
   ::setenv("PATH", (scratch.path() + ":" + path).c_str(), 1);
   ::setenv("UVREAP_A", "ours", 1);
   ::setenv("UVREAP_B", "ours", 1);
+  char own_text[] = "UVREAP_D=ours";
+  ::putenv(own_text);  // the environment is this array from now on
   command what{.argv = {"uvreap-tool", "argument"}};
   what.env.set = {{"UVREAP_B", "set"}, {"UVREAP_C", "set too"}};
   what.capture(1000);
@@ -179,14 +193,16 @@ TEST_CASE("environment, PATH and arguments are those of the call, whatever is se
     ::setenv("PATH", path.c_str(), 1);
     ::setenv("UVREAP_A", "later", 1);
     ::unsetenv("UVREAP_B");
+    own_text[sizeof own_text - 2] = '?';
     before.open();
     stage.run_dry();
   }
   REQUIRE(child.was_told_once());
-  CHECK(child.ended[0].output.bytes == "ours set set too argument\n");
+  CHECK(child.ended[0].output.bytes == "ours set set too ours argument\n");
   REQUIRE(plain_child.was_told_once());
-  CHECK(plain_child.ended[0].output.bytes == "ours ours  plain\n");
+  CHECK(plain_child.ended[0].output.bytes == "ours ours  ours plain\n");
   ::unsetenv("UVREAP_A");
+  ::unsetenv("UVREAP_D");
 }
 
 TEST_CASE("descriptors are those of the call: closed or changed since, the given and the inherited ones") {
