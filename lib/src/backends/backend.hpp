@@ -26,13 +26,14 @@ class backend {
   backend(const children& living, slot kind) noexcept : living_(living), kind_(kind) {}
   virtual ~backend() = default;
 
+  bool is_woken = false;  // its descriptor was readable, and not all that it has is taken
+
   // The child's pidfd is open. 0, or UV_E*: why this backend cannot have the child, and then nothing changed.
   // A child that ended before it was armed is named like any other.
   [[nodiscard]] virtual int arm(child&) noexcept = 0;
   virtual void disarm(child&) noexcept = 0;                  // it has been named, or its status is taken
   virtual void cancel(child& one) noexcept { disarm(one); }  // it lives, and is no longer ours
 
-  virtual void wake() noexcept = 0;  // the descriptor is readable
   // SIGCHLD or a tick: can it be seen without a system call that there is something to take?
   virtual bool wake_by_other() noexcept { return false; }
   // True: there may be more to take. Cost: at most three system calls for each child that it may name, and a

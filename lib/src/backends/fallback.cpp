@@ -86,7 +86,7 @@ void fallback::try_again(const std::function<int(int)>& poll) noexcept {
 
 bool fallback::wake(notice who) noexcept {
   if (who == notice::backend) {
-    if (best_) best_->wake();
+    if (best_) best_->is_woken = true;
     return true;
   }
   bool by_best = best_ && best_->wake_by_other();

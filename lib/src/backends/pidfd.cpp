@@ -51,18 +51,16 @@ class pidfd_backend final : public backend {
     --size_;
   }
 
-  void wake() noexcept override { look_ = true; }
-
   bool take(look_queue& out, std::size_t limit) noexcept override {
-    if (!look_) return false;
+    if (!is_woken) return false;
     std::array<epoll_event, 16> events{};
     int most = static_cast<int>(std::min(events.size(), limit));
     int found = ::epoll_wait(set_.get(), events.data(), most, 0);
-    look_ = found > 0;  // until it says that there is none: those it named are still in the set
+    is_woken = found > 0;  // until it says that there is none: those it named are still in the set
     for (int i = 0; i < found; ++i) {
       if (child* one = tagged(events[static_cast<std::size_t>(i)].data.u64)) name(*one, notice::backend, out);
     }
-    return look_;
+    return is_woken;
   }
 
   [[nodiscard]] std::size_t size() const noexcept override { return size_; }
@@ -78,7 +76,6 @@ class pidfd_backend final : public backend {
   claims& claims_;
   descriptor set_;
   std::size_t size_ = 0;
-  bool look_ = false;
 };
 
 }  // namespace

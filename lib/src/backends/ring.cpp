@@ -96,8 +96,7 @@ class ring_backend final : public backend {
         tag_of(one));  // if it cannot be withdrawn now, it completes with the child, and is no child's then
   }
 
-  void wake() noexcept override { look_ = true; }
-  bool wake_by_other() noexcept override { return look_ = look_ || has_news(); }
+  bool wake_by_other() noexcept override { return is_woken = is_woken || has_news(); }
 
   bool take(look_queue& out, std::size_t limit) noexcept override {
     if (rearm_left_ != 0) rearm_left_ = std::min(rearm_left_, armed_.size());
@@ -107,11 +106,11 @@ class ring_backend final : public backend {
     }
     // Completions of older armings are passed over at little cost: those that come behind are not to wait for
     // them.
-    for (int batches = 0; look_ && limit != 0 && batches < most_batches; ++batches) {
+    for (int batches = 0; is_woken && limit != 0 && batches < most_batches; ++batches) {
       if (take_batch(out, limit)) rest();
-      if (look_ && !out.empty()) break;
+      if (is_woken && !out.empty()) break;
     }
-    return look_ || rearm_left_ != 0;
+    return is_woken || rearm_left_ != 0;
   }
 
   [[nodiscard]] std::size_t size() const noexcept override { return armed_.size(); }
@@ -228,7 +227,7 @@ class ring_backend final : public backend {
   void rest() noexcept {
     eventfd_t times = 0;
     (void)::eventfd_read(eventfd_.get(), &times);
-    look_ = has_news();
+    is_woken = has_news();
   }
 
   // ---- when the loop has moved to another thread
@@ -251,7 +250,6 @@ class ring_backend final : public backend {
   bool is_open_ = false;
   round<round_tag> armed_;
   std::size_t rearm_left_ = 0;
-  bool look_ = false;
   int moves_ = 0;
 };
 

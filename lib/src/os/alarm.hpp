@@ -29,15 +29,16 @@ class alarm {
   [[nodiscard]] int open(uv_loop_t& loop, std::function<void()> ring,
                          const std::shared_ptr<close_barrier>& barrier) noexcept {
     ring_ = std::move(ring);
-    at_ms_ = never;
+    at_ms = never;
     return timer_.open([&](uv_timer_t* handle) { return uv_timer_init(&loop, handle); }, this, barrier);
   }
 
-  void set(std::uint64_t at_ms) noexcept {
-    if (at_ms == at_ms_) return;
+  std::uint64_t at_ms = never;  // what it is set for
+
+  void set(std::uint64_t moment_ms) noexcept {
     uv_timer_t* timer = timer_.get_open();
     if (timer == nullptr) return;
-    at_ms_ = at_ms;
+    at_ms = moment_ms;
     if (at_ms == never) {
       uv_timer_stop(timer);
       return;
@@ -62,13 +63,12 @@ class alarm {
 
  private:
   void on_timer() noexcept {
-    at_ms_ = never;
+    at_ms = never;
     ring_();
   }
 
   uv_handle<uv_timer_t> timer_;
   std::function<void()> ring_;
-  std::uint64_t at_ms_ = never;
 };
 
 }  // namespace uvreap

@@ -4,9 +4,9 @@
 //
 // It is one mapping with MADV_WIPEONFORK (Linux 4.14): a forked child finds it zeroed, that is empty,
 // whatever another thread was doing at the moment of the fork; a mutex and a map would be left locked and
-// full. Where the kernel refuses that (before 4.14, a seccomp filter), the child of fork() maps it anew, and a
-// copy made by a clone(2) of its own is not known as one. getpid() cannot tell a copy: it is 1 on both sides
-// of a pid namespace.
+// full. Where the kernel refuses that (before 4.14, a seccomp filter), the child of fork() maps it anew, and
+// a copy made by a clone(2) of its own is not known as one. getpid() cannot tell a copy: it is 1 on both
+// sides of a pid namespace.
 //
 // A word for each number that the kernel can give (PID_MAX_LIMIT, 4 Mi), of which only touched pages cost
 // memory. It holds the mark of the claiming reaper and a tag of the child's birth: a claim of another birth

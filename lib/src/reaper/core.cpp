@@ -229,7 +229,8 @@ void core::on_check() noexcept {
 
 void core::set_alarm() noexcept {
   std::uint64_t next_ms = std::min(deadlines_.next_ms, terminations_.next_ms);
-  alarm_.set(orphans_ == nullptr ? next_ms : std::min(next_ms, orphans_->next_ms()));
+  if (orphans_ != nullptr) next_ms = std::min(next_ms, orphans_->next_ms());
+  if (next_ms != alarm_.at_ms) alarm_.set(next_ms);
 }
 
 void core::settle() noexcept {
