@@ -29,7 +29,7 @@ class turning {
   }
   void remove(pid_t pid) { round.remove(*children_[pid]); }
   [[nodiscard]] bool has(pid_t pid) {
-    return children_[pid] != nullptr && children_[pid]->hook<round_tag>::is_linked();
+    return children_[pid] != nullptr && static_cast<uvreap::hook<round_tag>&>(*children_[pid]).is_linked();
   }
 
   std::vector<pid_t> take(std::size_t count) {

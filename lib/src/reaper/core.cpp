@@ -219,7 +219,8 @@ void core::on_check() noexcept {
   bool is_work_left = sweep();
   if (is_closed_) return;
   if (std::exchange(poller_found_, false)) poller_.looked(true);
-  if (std::exchange(reaped_then_, stats_.reaped) != stats_.reaped) poller_.stir();
+  bool has_reaped = std::exchange(reaped_then_, stats_.reaped) != stats_.reaped;
+  if (has_reaped && !poller_.is_stirred) poller_.stir();
   if (is_work_left) return set_alarm();
   is_sweep_due_ = false;
   uv_check_stop(check_.get());

@@ -44,16 +44,16 @@ void poller::stand_by(bool something_to_do, bool hold_the_loop) noexcept {
 }
 
 void poller::ticked(bool others_notice_all) noexcept {
-  bool is_at_rest = others_notice_all && !stirred_since_tick_;
+  bool is_at_rest = others_notice_all && !is_stirred;
   milliseconds longest = is_at_rest ? longest_at_rest_ : longest_;
   if (!found_since_tick_) rest_ = rest_ < longest - rest_ ? rest_ * 2 : longest;
   found_since_tick_ = false;
-  stirred_since_tick_ = false;
+  is_stirred = false;
   rest();
 }
 
 void poller::stir() noexcept {
-  stirred_since_tick_ = true;
+  is_stirred = true;
   if (rest_ <= longest_) return;
   rest_ = longest_;
   if (stands_by_) rest();

@@ -31,6 +31,7 @@ class poller {
   // Rests again. Does every exit that it could find have another notice, too?
   void ticked(bool others_notice_all) noexcept;
   void looked(bool found) noexcept;  // the look after a tick is done, or goes on
+  bool is_stirred = false;           // since the last tick: again is nothing
   void stir() noexcept;              // poll_every holds again
 
  private:
@@ -43,7 +44,6 @@ class poller {
   std::chrono::milliseconds rest_;
   bool stands_by_ = false;
   bool found_since_tick_ = false;
-  bool stirred_since_tick_ = false;
 };
 
 }  // namespace uvreap
