@@ -27,12 +27,13 @@ std::size_t mapped_for(std::size_t size) { return page + (size + page - 1) / pag
 
 }  // namespace
 
-// A page that says how many follow, and the memory from the next one on: malloc gives none that begins a
-// page.
+// A page that says how many follow, and the memory from the next one on: it is told from malloc's by where it
+// begins.
 void* test::allocate(std::size_t size) {
   void* memory = nullptr;
   if (size < guarded_from) {
-    memory = std::malloc(size == 0 ? 1 : size);
+    do memory = std::malloc(size == 0 ? 1 : size);
+    while (memory != nullptr && reinterpret_cast<std::uintptr_t>(memory) % page == 0);  // that one is left
   } else {
     void* pages =
         ::mmap(nullptr, mapped_for(size), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
