@@ -41,9 +41,9 @@ void take_place(const place& at) {
   if (at.out != where::whole_terminal) ::dup2(at.error_end, STDERR_FILENO);
 }
 
-// A runner may block or ignore signals, and the test has an alarm.
+// A runner may block or ignore signals (nohup and a shell's & do), and the test has an alarm.
 void take_signals(bool blocks_sigterm) {
-  for (int signum : {SIGALRM, SIGINT, SIGTERM}) ::signal(signum, SIG_DFL);
+  for (int signum = 1; signum < NSIG; ++signum) ::signal(signum, SIG_DFL);
   sigset_t mask;
   sigemptyset(&mask);
   if (blocks_sigterm) sigaddset(&mask, SIGTERM);
