@@ -137,10 +137,12 @@ TEST_CASE("Ctrl-Z stops the jobs with us, their timeouts rest, and fg goes on wi
   auto list = list_of("sh -c 'echo begun $$; read x < " + fifo + "; echo ended'\n");
   // The shell has job control: it gets the terminal back when we are stopped. The timeout would be over by
   // then.
-  run_program run(by_shell("mkfifo " + fifo + "; set -m; $U -q --output lines --timeout 3 " + list +
-                           "; echo stopped; read job; cut -d' ' -f3 /proc/$job/stat; sleep 3.5; (echo > " +
-                           fifo + ") & fg %1 > /dev/null; echo status $?"),
-                  where::whole_terminal);
+  run_program run(
+      by_shell(
+          "mkfifo " + fifo + "; set -m; $U -q --output lines --timeout 3 " + list +
+          "; echo stopped; read job; until grep -q ') T ' /proc/$job/stat; do sleep 0.05; done; echo T; " +
+          "sleep 3.5; (echo > " + fifo + ") & fg %1 > /dev/null; echo status $?"),
+      where::whole_terminal);
   REQUIRE(run.read_until("begun "));
   REQUIRE(run.read_until("\n"));
   pid_t job = first_number_after(run.output, "begun ");
