@@ -9,7 +9,6 @@ void children::make_room() noexcept try {
   if (size_ < buckets_.size()) return;
   std::vector<child*> old(buckets_.size() * 2);
   old.swap(buckets_);
-  mask_ = static_cast<pid_t>(buckets_.size() - 1);
   size_ = 0;
   for (child* one : old) {
     while (one != nullptr) {
@@ -22,7 +21,7 @@ void children::make_room() noexcept try {
 }
 
 child& children::add(std::unique_ptr<child> one) noexcept {
-  child** place = &buckets_[static_cast<std::size_t>(one->id.pid & mask_)];
+  child** place = &buckets_[static_cast<std::size_t>(one->id.pid) & (buckets_.size() - 1)];
   while (*place != nullptr) place = &(*place)->next_of_bucket;
   one->next_of_bucket = nullptr;
   *place = one.release();
@@ -31,7 +30,7 @@ child& children::add(std::unique_ptr<child> one) noexcept {
 }
 
 std::unique_ptr<child> children::remove(child& one) noexcept {
-  child** place = &buckets_[static_cast<std::size_t>(one.id.pid & mask_)];
+  child** place = &buckets_[static_cast<std::size_t>(one.id.pid) & (buckets_.size() - 1)];
   while (*place != &one) place = &(*place)->next_of_bucket;
   *place = one.next_of_bucket;
   --size_;
@@ -45,7 +44,7 @@ std::unique_ptr<child> children::remove_any() noexcept {
 }
 
 child* children::find(pid_t pid, std::uint64_t serial) const noexcept {
-  child* one = buckets_[static_cast<std::size_t>(pid & mask_)];
+  child* one = buckets_[static_cast<std::size_t>(pid) & (buckets_.size() - 1)];
   while (one != nullptr && (one->id.pid != pid || (serial != 0 && one->serial != serial)))
     one = one->next_of_bucket;
   return one;
@@ -53,8 +52,7 @@ child* children::find(pid_t pid, std::uint64_t serial) const noexcept {
 
 child* children::find_reserved(pid_t pid) const noexcept {
   child* youngest = nullptr;
-  for (child* one = buckets_[static_cast<std::size_t>(pid & mask_)]; one != nullptr;
-       one = one->next_of_bucket) {
+  for (child* one = find(pid); one != nullptr; one = one->next_of_bucket) {
     if (one->id.pid == pid && !one->unclaimed && one->is_reserved()) youngest = one;
   }
   return youngest;

@@ -42,8 +42,7 @@ class children {
   }
 
  private:
-  std::vector<child*> buckets_;  // a power of two of them; pid & mask_ is a child's
-  pid_t mask_ = 63;
+  std::vector<child*> buckets_;  // a power of two of them, so that pid & (size - 1) is a child's
   std::size_t size_ = 0;
   std::size_t emptied_to_ = 0;  // where remove_any() goes on
 };
