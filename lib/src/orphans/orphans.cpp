@@ -1,8 +1,6 @@
 #include "orphans/orphans.hpp"
 
-#include <sys/syscall.h>
 #include <sys/wait.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <new>
@@ -20,17 +18,17 @@ constexpr std::size_t many_children = 3000;                      // whose list i
 constexpr int most_stored = 256;
 constexpr int page_units = 8;
 
-bool is_main_thread() noexcept { return ::syscall(SYS_gettid) == ::getpid(); }
-
 }  // namespace
 
 orphans::orphans(claims& all, std::uint32_t mark, const children& living, children& collected,
-                 ready_queue& ready, const options& options, statistics& stats) noexcept
+                 ready_queue& ready, const loop_thread& thread, const options& options,
+                 statistics& stats) noexcept
     : claims_(all),
       mark_(mark),
       living_(living),
       collected_(collected),
       ready_(ready),
+      thread_(thread),
       options_(options),
       stats_(stats) {
   // A hundred years are for ever; more would not fit into nanoseconds.
@@ -45,7 +43,7 @@ int orphans::open(uv_loop_t& loop) noexcept try {
   while (static_cast<int>(store_.size()) < records) {
     store_.push_back(std::make_unique<child>(watch_options{.ref = false}, callback{}));
   }
-  if (int error = claims_.claim_any(is_main_thread()); error != 0) return error;
+  if (int error = claims_.claim_any(thread_.is_main()); error != 0) return error;
   loop_ = &loop;
   return 0;
 } catch (const std::bad_alloc&) {
@@ -114,7 +112,7 @@ pid_t orphans::zombie_among(idtype_t which, id_t id) const noexcept {
 }
 
 void orphans::begin_round() {
-  this_thread_only_ = is_main_thread() ? __WNOTHREAD : 0;
+  this_thread_only_ = thread_.is_main() ? __WNOTHREAD : 0;
   round_wanted_ = false;
   last_round_ns_ = sys::monotonic_ns();
   ++round_;

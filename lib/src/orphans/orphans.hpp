@@ -30,6 +30,7 @@
 #include "child/children.hpp"
 #include "orphans/child_list.hpp"
 #include "os/claims.hpp"
+#include "os/loop_thread.hpp"
 
 namespace uvreap {
 
@@ -37,7 +38,7 @@ class orphans {
  public:
   // What it takes goes to these two, from a store of records that was filled before.
   orphans(claims&, std::uint32_t mark, const children& living, children& collected, ready_queue&,
-          const options&, statistics&) noexcept;
+          const loop_thread&, const options&, statistics&) noexcept;
 
   // UV_EBUSY: another reaper of this process has any(). UV_ENOMEM.
   [[nodiscard]] int open(uv_loop_t&) noexcept;
@@ -95,6 +96,7 @@ class orphans {
   const children& living_;
   children& collected_;
   ready_queue& ready_;
+  const loop_thread& thread_;
   const options& options_;
   statistics& stats_;
   uv_loop_t* loop_ = nullptr;  // null: not open

@@ -78,7 +78,8 @@ int core::open(uv_loop_t& loop, const std::shared_ptr<close_barrier>& barrier) n
   if (int error = open_handles(loop); error != 0) return error;
   if (int error = poll_backend(backend_.polled()); error != 0) return error;
   if (options_.children == scope::any()) {
-    orphans_.reset(new (std::nothrow) orphans(claims_, mark_, living_, collected_, ready_, options_, stats_));
+    orphans_.reset(new (std::nothrow)
+                       orphans(claims_, mark_, living_, collected_, ready_, thread_, options_, stats_));
     if (orphans_ == nullptr) return UV_ENOMEM;
     if (int error = orphans_->open(loop); error != 0) return error;
     has_brought(from_orphans);  // zombies that were there before us
