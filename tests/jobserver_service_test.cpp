@@ -24,6 +24,7 @@ namespace {
 using nlohmann::json;
 using test::demo_program;
 using test::job_server;
+using test::output_of;
 
 const std::string program = std::getenv("UVREAP_DEMO") != nullptr ? std::getenv("UVREAP_DEMO") : "";
 
@@ -40,16 +41,6 @@ class run_by {
 std::vector<std::string> after(const std::string& script, std::vector<std::string> arguments) {
   arguments.insert(arguments.begin(), {"-c", script + "; exec \"$0\" \"$@\"", program});
   return arguments;
-}
-
-std::string output_of(const std::string& command) {
-  std::string text;
-  FILE* pipe = ::popen(command.c_str(), "r");
-  REQUIRE(pipe != nullptr);
-  char part[4096];
-  for (std::size_t length; (length = std::fread(part, 1, sizeof part, pipe)) > 0;) text.append(part, length);
-  ::pclose(pipe);
-  return text;
 }
 
 void write_file(const std::string& path, const std::string& text) { std::ofstream(path) << text; }

@@ -14,17 +14,7 @@ namespace {
 
 using nlohmann::json;
 using test::job_server;
-
-// What a command of this machine writes to its stdout.
-std::string output_of(const std::string& command) {
-  std::string text;
-  FILE* pipe = ::popen(command.c_str(), "r");
-  REQUIRE(pipe != nullptr);
-  char part[4096];
-  for (std::size_t length; (length = std::fread(part, 1, sizeof part, pipe)) > 0;) text.append(part, length);
-  ::pclose(pipe);
-  return text;
-}
+using test::output_of;
 
 bool has_command(const std::string& name) { return !output_of("command -v " + name).empty(); }
 

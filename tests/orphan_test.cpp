@@ -174,25 +174,6 @@ TEST_CASE(
     test::stage stage(test::any_options(grace, &told));
     test::orphans orphans(100, milliseconds(0));
     orphans.make();
-    test::gate gate;
-    std::vector<pid_t> watched;
-    std::vector<pid_t> watched_told;
-    for (int i = 0; i < 100; ++i) {
-      pid_t pid = 0;
-      auto tell = [&](const child_exit& exit) {
-        CHECK_FALSE(exit.lost);
-        watched_told.push_back(exit.pid);
-      };
-      REQUIRE(stage.reaper.fork(
-                  &pid, [&] { return gate.wait(), 1; }, tell) == 0);
-      watched.push_back(pid);
-    }
-    gate.open(100);
-    orphans.let_end();
-    stage.run_until([&] { return told.size() == 100 && watched_told.size() == 100; });
-    orphans.check(told);
-    std::sort(watched.begin(), watched.end());
-    std::sort(watched_told.begin(), watched_told.end());
-    CHECK(watched == watched_told);
+    test::end_beside_watched(stage, orphans, told);
   });
 }

@@ -138,28 +138,7 @@ TEST_CASE("watched children and orphans that end together are each told to whom 
     test::stage stage(sole_parent(&told));
     test::orphans orphans(100, std::chrono::microseconds(0));
     orphans.make();
-    test::gate gate;
-    std::vector<pid_t> watched;
-    std::vector<pid_t> watched_told;
-    for (int i = 0; i < 100; ++i) {
-      pid_t pid = 0;
-      auto tell = [&](const child_exit& exit) {
-        CHECK_FALSE(exit.lost);
-        CHECK_FALSE(exit.recovered);
-        CHECK(exit.status.exit_code() == 1);
-        watched_told.push_back(exit.pid);
-      };
-      REQUIRE(stage.reaper.fork(
-                  &pid, [&] { return gate.wait(), 1; }, tell) == 0);
-      watched.push_back(pid);
-    }
-    gate.open(100);
-    orphans.let_end();
-    stage.run_until([&] { return told.size() == 100 && watched_told.size() == 100; });
-    orphans.check(told);
-    std::sort(watched.begin(), watched.end());
-    std::sort(watched_told.begin(), watched_told.end());
-    CHECK(watched == watched_told);
+    test::end_beside_watched(stage, orphans, told);
     give_proc_back(where);
   });
 }

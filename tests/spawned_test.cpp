@@ -2,43 +2,19 @@
 #include <doctest/doctest.h>
 #include <unistd.h>
 
-#include <coroutine>
-#include <exception>
 #include <utility>
 #include <vector>
 
 #include "support/spawns.hpp"
+#include "support/waiting.hpp"
 
+using test::waiting;
 using uvreap::command;
 using uvreap::exit_result;
 using uvreap::spawn_result;
 using uvreap::stdio;
 
 namespace {
-
-// A coroutine that starts at once, and can be destroyed while it waits.
-class waiting {
- public:
-  struct promise_type {
-    waiting get_return_object() { return waiting(std::coroutine_handle<promise_type>::from_promise(*this)); }
-    std::suspend_never initial_suspend() noexcept { return {}; }
-    std::suspend_always final_suspend() noexcept { return {}; }
-    void return_void() {}
-    void unhandled_exception() { std::terminate(); }
-  };
-
-  explicit waiting(std::coroutine_handle<promise_type> frame) : frame_(frame) {}
-  waiting(waiting&& other) noexcept : frame_(std::exchange(other.frame_, nullptr)) {}
-  waiting& operator=(waiting&&) = delete;
-  ~waiting() { destroy(); }
-  void destroy() {
-    if (frame_) std::exchange(frame_, nullptr).destroy();
-  }
-  [[nodiscard]] bool done() const { return frame_.done(); }
-
- private:
-  std::coroutine_handle<promise_type> frame_;
-};
 
 struct results {
   std::vector<spawn_result> spawned;
@@ -62,6 +38,7 @@ TEST_CASE("co_await gives the pid of a command, and then its exit with what it w
   CHECK_FALSE(one.done());
   stage.run_dry();
   REQUIRE(one.done());
+  CHECK_FALSE(one.threw());
   REQUIRE(got.spawned.size() == 1);
   REQUIRE(got.ended.size() == 1);
   CHECK(got.ended[0].error == 0);
@@ -77,6 +54,7 @@ TEST_CASE("what cannot be spawned goes on with the error, at once where the call
   CHECK_FALSE(sound.done());
   stage.run_dry();
   CHECK(sound.done());
+  CHECK_FALSE(sound.threw());
   CHECK(run(stage.reaper, {}, got).done());
   CHECK(got.spawned == std::vector<spawn_result>{{.error = UV_ENOENT}, {.error = UV_EINVAL}});
 }
@@ -121,6 +99,7 @@ TEST_CASE("a coroutine goes on with UV_ECANCELED when the reaper ends before its
   SUBCASE("by close") { REQUIRE(stage.reaper.close() == 0); }
   SUBCASE("by the destructor") { stage.destroy_reaper(); }
   CHECK(one.done());
+  CHECK_FALSE(one.threw());
   CHECK(got.spawned == std::vector<spawn_result>{{.error = UV_ECANCELED}});
   before.open();
   stage.run_dry();

@@ -7,6 +7,7 @@
 #include <unistd.h>
 #include <uv.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <map>
 
@@ -92,6 +93,31 @@ uvreap::options any_options(std::chrono::milliseconds grace, std::vector<uvreap:
     options.on_unclaimed = [told](const uvreap::child_exit& exit) { told->push_back(exit); };
   }
   return options;
+}
+
+void end_beside_watched(stage& stage, const orphans& orphans, const std::vector<uvreap::child_exit>& told) {
+  gate gate;
+  std::vector<pid_t> watched;
+  std::vector<pid_t> watched_told;
+  for (int i = 0; i < 100; ++i) {
+    pid_t pid = 0;
+    auto tell = [&](const uvreap::child_exit& exit) {
+      CHECK_FALSE(exit.lost);
+      CHECK_FALSE(exit.recovered);
+      CHECK(exit.status.exit_code() == 1);
+      watched_told.push_back(exit.pid);
+    };
+    REQUIRE(stage.reaper.fork(
+                &pid, [&] { return gate.wait(), 1; }, tell) == 0);
+    watched.push_back(pid);
+  }
+  gate.open(100);
+  orphans.let_end();
+  stage.run_until([&] { return told.size() == 100 && watched_told.size() == 100; });
+  orphans.check(told);
+  std::sort(watched.begin(), watched.end());
+  std::sort(watched_told.begin(), watched_told.end());
+  CHECK(watched == watched_told);
 }
 
 }  // namespace test

@@ -18,6 +18,8 @@
 
 namespace test {
 
+class stage;
+
 class orphans {
  public:
   // Each ends so much later than the one before.
@@ -58,5 +60,9 @@ class orphans {
 // any() in this run's mode. Where SIGCHLD is heard the poller is so slow that it cannot be what found an
 // orphan.
 uvreap::options any_options(std::chrono::milliseconds grace, std::vector<uvreap::child_exit>* told);
+
+// A hundred children that are watched, and as many orphans, end together: each is told once, to whom it
+// concerns.
+void end_beside_watched(stage&, const orphans&, const std::vector<uvreap::child_exit>& told);
 
 }  // namespace test
