@@ -64,7 +64,7 @@ fake_kernel::process::~process() {
 // ---- children
 
 pid_t fake_kernel::born(owner whose) {
-  while (children_.contains(next_pid_)) ++next_pid_;
+  while (children_.contains(next_pid_) || next_pid_ == ::getpid()) ++next_pid_;  // nobody is its own child
   born_as(next_pid_, whose);
   return next_pid_++;
 }
