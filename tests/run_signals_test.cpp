@@ -21,8 +21,9 @@ constexpr char ctrl_c = '\003';
 constexpr char ctrl_z = '\032';
 constexpr char ctrl_backslash = '\034';
 
+// The live line shows how a job's command begins, so the word that is waited for is not in there.
 const char* const two_that_sleep =
-    "sh -c 'echo begun $$; exec sleep 600'\nsh -c 'echo begun $$; exec sleep 600'\n";
+    "sh -c 'w=begun; echo $w $$; exec sleep 600'\nsh -c 'w=begun; echo $w $$; exec sleep 600'\n";
 
 bool is_there(pid_t pid) { return ::kill(pid, 0) == 0 || errno != ESRCH; }
 

@@ -4,10 +4,8 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <fstream>
 #include <utility>
 
-#include "../shared/group_kill.hpp"
 #include "../shared/printed.hpp"
 #include "measures.hpp"
 
@@ -20,7 +18,6 @@ constexpr std::size_t most_unsaid = 256;  // jobs that have ended, and wait to b
 constexpr std::uint64_t live_ms = 100;
 constexpr std::uint64_t first_silence_ms = 10'000;
 constexpr std::uint64_t longest_silence_ms = 300'000;
-constexpr std::size_t most_shown = 4;
 constexpr std::uint64_t soon_ms = 1;  // 0 would be within this turn, with libuv before 1.48
 constexpr std::uint64_t retry_ms = 20;
 constexpr nanoseconds longest_lack = std::chrono::seconds(2);  // of room, with no job running
@@ -30,23 +27,6 @@ nanoseconds now() { return nanoseconds(uv_hrtime()); }
 // No room at the moment: some job's end makes it.
 bool passes(int error) {
   return error == UV_EMFILE || error == UV_ENFILE || error == UV_EAGAIN || error == UV_ENOMEM;
-}
-
-// What a shell would say of it; timeout(1) has 124, env(1) and sh have the other two.
-int status_as_shell(const job_end& end) {
-  if (end.error != 0) return end.error == UV_ENOENT ? 127 : 126;
-  if (end.exit.timed_out) return 124;
-  return end.exit.status.signaled() ? 128 + end.exit.status.term_signal()
-                                    : std::max(0, end.exit.status.exit_code());
-}
-
-// By another than us: see proc(5), the third field, behind a name that may hold anything.
-bool is_stopped(pid_t pid) {
-  std::ifstream file("/proc/" + std::to_string(pid) + "/stat");
-  std::string text;
-  std::getline(file, text);
-  std::size_t name_end = text.rfind(") ");
-  return name_end != std::string::npos && text[name_end + 2] == 'T';
 }
 
 uvreap::options reaper_options(const run_settings& settings) {
@@ -70,9 +50,16 @@ job_runner::job_runner(uv_loop_t& loop, const run_settings& settings, console& c
                           [this] {
                             if (console_.has_live_line()) show_progress();
                           }}),
+      running_(loop, reaper_,
+               {.grace = settings.grace,
+                .is_one_command = settings.is_one_command(),
+                .not_ended =
+                    [this](const attempt& one, int error) {
+                      report_.noted(one.what, std::string("cannot be ended: ") + uv_strerror(error));
+                    }}),
       outputs_(loop, console, settings),
       throttle_(settings) {
-  for (uv_timer_t* timer : {&again_, &deadline_timer_, &progress_}) {
+  for (uv_timer_t* timer : {&again_, &progress_}) {
     uv_timer_init(&loop_, timer);
     timer->data = this;
   }
@@ -138,7 +125,7 @@ bool job_runner::may_begin() {
   return !wait;
 }
 
-std::optional<job_runner::attempt> job_runner::next() {
+std::optional<attempt> job_runner::next() {
   if (!stopping_ && !waiting_.empty()) {
     attempt first = std::move(waiting_.front());
     waiting_.pop_front();
@@ -150,8 +137,7 @@ std::optional<job_runner::attempt> job_runner::next() {
     if (one->error.empty() && is_done_before(one->what)) continue;
     if (one->error.empty()) return attempt{.what = std::move(one->what)};
     report_.complained(one->error);
-    own_error_ = true;
-    ++counts_.list_errors;
+    outcome_.add_list_error();
     stop_if_due();
   }
   return {};
@@ -162,13 +148,12 @@ bool job_runner::is_done_before(const job& job) {
   if (found == job_log::entry::another)
     report_.noted(job, "the job log has another command for this number; this one is run");
   if (found != job_log::entry::done) return false;
-  ++counts_.skipped;
+  ++outcome_.counts.skipped;
   return true;
 }
 
 bool job_runner::begin(attempt wanted) {
-  running_.push_back(std::move(wanted));
-  auto place = std::prev(running_.end());
+  auto place = running_.add(std::move(wanted));
   ++active_;
   job_command child(place->what);
   complete(child.what, place->what.input.has_value());
@@ -183,8 +168,7 @@ bool job_runner::begin(attempt wanted) {
   --active_;
   bool is_wrapped = !settings_.wrap.empty();
   std::string why = is_wrapped ? settings_.wrap.front() + ": " + uv_strerror(error) : child.why(error);
-  attempt failed = std::move(*place);
-  running_.erase(place);
+  attempt failed = running_.remove(place);
   failed.output.reset();
   if (passes(error)) {
     std::string lack = "cannot run " + failed.what.name + ": " + why;
@@ -214,7 +198,8 @@ int job_runner::spawn(place place, job_command& child) {
   place->time_of_begin = std::chrono::system_clock::now();
   int error = child.spawn(reaper_, &place->pid, {},
                           [this, place](const uvreap::child_exit& exit) { on_exit(place, exit); });
-  if (error == 0) set_deadline(place);
+  auto timeout = job.timeout.value_or(settings_.timeout);
+  if (error == 0 && timeout.count() != 0) running_.end_after(place, timeout);
   return error;
 }
 
@@ -238,8 +223,7 @@ void job_runner::wait_for_room(const std::string& lack) {
 // ---- end
 
 void job_runner::on_exit(place place, const uvreap::child_exit& exit) {
-  place->has_ended = true;
-  drop_deadline(place);
+  running_.ended(place);
   place->end = {.attempt = place->number,
                 .pid = exit.pid,
                 .exit = exit,
@@ -264,7 +248,7 @@ void job_runner::on_complete(place place) {
   end.tried_again =
       end.failed() && !stopping_ && end.attempt <= place->what.retries.value_or(settings_.retries);
   if (end.tried_again) {
-    ++counts_.retries;
+    ++outcome_.counts.retries;
     outputs_.expect(place->what, end.attempt + 1);
     waiting_.push_back({.what = place->what, .number = end.attempt + 1});
   } else {
@@ -276,22 +260,15 @@ void job_runner::on_complete(place place) {
 void job_runner::on_said(place place) {
   job_end& end = place->end;
   int error = place->output ? place->output->error() : 0;
-  if (error != 0 && !end.failed()) {  // it was lost while it was said
-    --counts_.done;
-    ++counts_.failed;
-  }
+  if (error != 0) outcome_.is_lost(end);  // while it was said
   end.output_error = error;
   report_.ended(place->what, end);
-  running_.erase(place);
+  (void)running_.remove(place);
   fill();
 }
 
 void job_runner::settle(const job& job, const job_end& end) {
-  if (is_one_command()) {
-    status_of_one_ = status_as_shell(end);
-    if (end.error == 0 && end.exit.status.signaled()) signal_of_one_ = end.exit.status.term_signal();
-  }
-  ++(end.failed() ? counts_.failed : counts_.done);
+  is_one_command() ? outcome_.add_one(end) : outcome_.add(end);
   if (int error = log_.add(job, end); error != 0)
     return fail("cannot write " + settings_.job_log + ": " + uv_strerror(error));
   stop_if_due();
@@ -300,10 +277,12 @@ void job_runner::settle(const job& job, const job_end& end) {
 void job_runner::stop_if_due() {
   std::optional<std::uint64_t> jobs;
   if (jobs_.is_read()) jobs = jobs_.jobs();
-  if (stopping_ || !settings_.halt.is_met(counts_.failed + counts_.list_errors, counts_.done, jobs)) return;
+  if (stopping_ || !settings_.halt.is_met(outcome_.counts.failed + outcome_.counts.list_errors,
+                                          outcome_.counts.done, jobs))
+    return;
   stopping_ = true;
-  is_halted_by_success_ = settings_.halt.of == halt_rule::count::succeeded;
-  if (settings_.halt.ends_running) end_all();
+  outcome_.is_halted_by_success = settings_.halt.of == halt_rule::count::succeeded;
+  if (settings_.halt.ends_running) running_.end_all();
 }
 
 void job_runner::finish_if_done() {
@@ -313,7 +292,8 @@ void job_runner::finish_if_done() {
     while (!waiting_.empty()) {
       attempt never = std::move(waiting_.front());
       waiting_.pop_front();
-      ++(never.number > 1 ? counts_.failed : counts_.not_run);  // what had failed is not tried again
+      ++(never.number > 1 ? outcome_.counts.failed
+                          : outcome_.counts.not_run);  // what had failed is not tried again
       outputs_.dismiss(never.what, never.number);
     }
   }
@@ -321,67 +301,33 @@ void job_runner::finish_if_done() {
   if (!all_begun || !running_.empty()) return;
   finished_ = true;
   jobs_.close();
-  counts_.not_run += jobs_.skipped();
-  counts_.knows_not_run = jobs_.is_read();
-  bool nothing_began = own_error_ && counts_.done + counts_.failed + counts_.list_errors == 0;
+  outcome_.counts.not_run += jobs_.skipped();
+  outcome_.counts.knows_not_run = jobs_.is_read();
+  bool nothing_began = outcome_.has_own_error && outcome_.is_empty();
   if (!nothing_began) report_.finished(totals());
   (void)reaper_.close();
   signals_.close();
-  for (uv_timer_t* timer : {&again_, &deadline_timer_, &progress_})
-    uv_close(reinterpret_cast<uv_handle_t*>(timer), nullptr);
+  running_.close();
+  for (uv_timer_t* timer : {&again_, &progress_}) uv_close(reinterpret_cast<uv_handle_t*>(timer), nullptr);
 }
 
 void job_runner::fail(const std::string& what) {
-  if (!own_error_ || !stopping_) report_.complained(what);
-  own_error_ = stopping_ = true;
-  end_all();
+  if (!outcome_.has_own_error || !stopping_) report_.complained(what);
+  outcome_.has_own_error = stopping_ = true;
+  running_.end_all();
   outputs_.go_on();  // what could not be written is dropped, and nobody will say that it was
   finish_if_done();
-}
-
-// ---- timeouts
-
-nanoseconds job_runner::job_clock() const { return now() - rested_; }
-
-void job_runner::set_deadline(place place) {
-  auto timeout = place->what.timeout.value_or(settings_.timeout);
-  if (timeout.count() == 0) return;
-  place->deadline = deadlines_.emplace(job_clock() + timeout, place);
-  if (*place->deadline == deadlines_.begin()) watch_deadlines();
-}
-
-void job_runner::drop_deadline(place place) {
-  if (place->deadline) deadlines_.erase(*std::exchange(place->deadline, std::nullopt));
-}
-
-void job_runner::watch_deadlines() {
-  if (deadlines_.empty() || finished_) return;
-  auto left = std::chrono::ceil<std::chrono::milliseconds>(deadlines_.begin()->first - job_clock());
-  uv_update_time(&loop_);
-  uv_timer_start(
-      &deadline_timer_, [](uv_timer_t* timer) { static_cast<job_runner*>(timer->data)->on_deadline(); },
-      static_cast<std::uint64_t>(std::max<std::int64_t>(1, left.count())), 0);
-}
-
-void job_runner::on_deadline() {
-  while (!deadlines_.empty() && deadlines_.begin()->first <= job_clock()) {
-    auto place = deadlines_.begin()->second;
-    drop_deadline(place);
-    place->has_timed_out = true;
-    end_one(*place);
-  }
-  watch_deadlines();
 }
 
 // ---- signals
 
 void job_runner::on_signal(int signum) {
   if (is_one_command()) return hand_on(signum);
-  bool again = std::exchange(interrupted_by_, signum) != 0;
+  bool again = std::exchange(outcome_.interrupted_by, signum) != 0;
   stopping_ = true;
   jobs_.close();
   if (!again) report_.interrupted(signal_name(signum), static_cast<int>(active_));
-  again ? kill_all(SIGKILL) : end_all();
+  again ? running_.kill_all(SIGKILL) : running_.end_all();
   finish_if_done();
 }
 
@@ -389,75 +335,38 @@ void job_runner::on_signal(int signum) {
 // it likes.
 void job_runner::hand_on(int signum) {
   stopping_ = true;  // it is not tried again
-  bool again = std::exchange(interrupted_by_, signum) == signum;
-  if (signum == SIGTERM) return again ? kill_all(SIGKILL) : end_all();
+  bool again = std::exchange(outcome_.interrupted_by, signum) == signum;
+  if (signum == SIGTERM) return again ? running_.kill_all(SIGKILL) : running_.end_all();
   bool has_it = (signum == SIGINT || signum == SIGQUIT) && is_in_foreground();
-  if (!has_it) kill_all(signum);
+  if (!has_it) running_.kill_all(signum);
 }
 
 void job_runner::stop_with_jobs() {
   console_.live({});
-  nanoseconds stopped = now();
-  if (!is_one_command()) kill_all(SIGSTOP);  // a job could take SIGTSTP for something else
-  signals_.stop_ourselves();
-  if (!is_one_command()) kill_all(SIGCONT);
-  rested_ += now() - stopped;
-  watch_deadlines();
-}
-
-void job_runner::end_one(attempt& one) {
-  int error = reaper_.terminate(one.pid, settings_.grace);
-  if (error != 0 && error != UV_ESRCH && error != UV_EALREADY)
-    report_.noted(one.what, std::string("cannot be ended: ") + uv_strerror(error));
-}
-
-void job_runner::end_all() {
-  for (attempt& one : running_) {
-    if (one.has_ended) continue;
-    one.is_cut_off = true;
-    end_one(one);
-  }
-}
-
-void job_runner::kill_all(int signum) {
-  for (attempt& one : running_) {
-    if (one.has_ended) continue;
-    // What has ended meanwhile need not be killed.
-    (void)(is_one_command() ? reaper_.kill(one.pid, signum) : kill_group(reaper_, one.pid, signum));
-  }
+  running_.stop_with([this] { signals_.stop_ourselves(); });
 }
 
 // ---- what is said
 
 run_totals job_runner::totals() const {
-  run_totals all = counts_;
+  run_totals all = outcome_.counts;
   all.running = static_cast<int>(active_);
   all.wall = now() - began_;
   all.reaper = reaper_.stats();
   all.expected = jobs_.expected();
   all.knows_expected = jobs_.is_read();
-  double ended = static_cast<double>(counts_.done + counts_.failed);
+  double ended = static_cast<double>(outcome_.counts.done + outcome_.counts.failed);
   if (all.expected && ended > 0) {
-    double left = static_cast<double>(*all.expected) - static_cast<double>(counts_.skipped) - ended;
+    double left = static_cast<double>(*all.expected) - static_cast<double>(outcome_.counts.skipped) - ended;
     all.seconds_left = std::chrono::duration<double>(all.wall).count() * std::max(0.0, left) / ended;
   }
   return all;
 }
 
-std::vector<running_job> job_runner::eldest() const {
-  std::vector<running_job> found;
-  for (const attempt& one : running_) {
-    if (one.has_ended) continue;
-    found.push_back({one.what.name, now() - one.began, is_stopped(one.pid)});
-    if (found.size() == most_shown) break;
-  }
-  return found;
-}
-
 void job_runner::show_progress() {
   if (finished_ || is_one_command()) return;
   run_totals now = totals();
-  now.eldest = eldest();
+  now.eldest = running_.eldest();
   now.waits_for = throttle_.reason();
   report_.working(now);
 }
@@ -474,17 +383,4 @@ void job_runner::show_progress_later(std::uint64_t in_ms) {
   uv_timer_start(&progress_, tick, in_ms, 0);
 }
 
-int job_runner::exit_status() const {
-  constexpr std::uint64_t more_than_can_be_told = 101;
-  if (own_error_ || console_.has_lost_output()) return 255;
-  if (status_of_one_) return *status_of_one_;
-  if (interrupted_by_ != 0) return 128 + interrupted_by_;  // as a shell says it
-  if (is_halted_by_success_) return 0;
-  return static_cast<int>(std::min(counts_.failed, more_than_can_be_told));
-}
-
-int job_runner::deadly_signal() const {
-  if (own_error_) return 0;
-  if (is_one_command() && signal_of_one_ != interrupted_by_) return 0;  // it made something else of it
-  return interrupted_by_;
-}
+int job_runner::exit_status() const { return console_.has_lost_output() ? 255 : outcome_.exit_status(); }

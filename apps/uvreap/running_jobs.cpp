@@ -1,0 +1,127 @@
+#include "running_jobs.hpp"
+
+#include <signal.h>
+
+#include <algorithm>
+#include <fstream>
+#include <string>
+#include <utility>
+
+#include "../shared/group_kill.hpp"
+
+namespace {
+
+using std::chrono::nanoseconds;
+
+constexpr std::size_t most_shown = 4;
+
+nanoseconds now() { return nanoseconds(uv_hrtime()); }
+
+// By another than us: see proc(5), the third field, behind a name that may hold anything.
+bool is_stopped(pid_t pid) {
+  std::ifstream file("/proc/" + std::to_string(pid) + "/stat");
+  std::string text;
+  std::getline(file, text);
+  std::size_t name_end = text.rfind(") ");
+  return name_end != std::string::npos && text[name_end + 2] == 'T';
+}
+
+}  // namespace
+
+running_jobs::running_jobs(uv_loop_t& loop, uvreap::reaper& reaper, plan plan)
+    : loop_(loop), reaper_(reaper), plan_(std::move(plan)) {
+  uv_timer_init(&loop_, &timer_);
+  timer_.data = this;
+}
+
+void running_jobs::close() { uv_close(reinterpret_cast<uv_handle_t*>(&timer_), nullptr); }
+
+running_jobs::place running_jobs::add(attempt one) {
+  all_.push_back(std::move(one));
+  return std::prev(all_.end());
+}
+
+attempt running_jobs::remove(place place) {
+  attempt was = std::move(*place);
+  all_.erase(place);
+  return was;
+}
+
+std::vector<running_job> running_jobs::eldest() const {
+  std::vector<running_job> found;
+  for (const attempt& one : all_) {
+    if (one.has_ended) continue;
+    found.push_back({one.what.name, now() - one.began, is_stopped(one.pid)});
+    if (found.size() == most_shown) break;
+  }
+  return found;
+}
+
+// ---- timeouts
+
+nanoseconds running_jobs::clock() const { return now() - rested_; }
+
+void running_jobs::end_after(place place, std::chrono::milliseconds timeout) {
+  place->timeout = timeouts_.emplace(clock() + timeout, &*place);
+  if (*place->timeout == timeouts_.begin()) watch_timeouts();
+}
+
+void running_jobs::ended(place place) {
+  place->has_ended = true;
+  forget_timeout(*place);
+}
+
+void running_jobs::forget_timeout(attempt& one) {
+  if (one.timeout) timeouts_.erase(*std::exchange(one.timeout, std::nullopt));
+}
+
+void running_jobs::watch_timeouts() {
+  if (timeouts_.empty()) return;
+  auto left = std::chrono::ceil<std::chrono::milliseconds>(timeouts_.begin()->first - clock());
+  uv_update_time(&loop_);
+  uv_timer_start(
+      &timer_, [](uv_timer_t* timer) { static_cast<running_jobs*>(timer->data)->on_timeout(); },
+      static_cast<std::uint64_t>(std::max<std::int64_t>(1, left.count())), 0);
+}
+
+void running_jobs::on_timeout() {
+  while (!timeouts_.empty() && timeouts_.begin()->first <= clock()) {
+    attempt& one = *timeouts_.begin()->second;
+    forget_timeout(one);
+    one.has_timed_out = true;
+    end(one);
+  }
+  watch_timeouts();
+}
+
+// ---- signals
+
+void running_jobs::end(attempt& one) {
+  int error = reaper_.terminate(one.pid, plan_.grace);
+  if (error != 0 && error != UV_ESRCH && error != UV_EALREADY) plan_.not_ended(one, error);
+}
+
+void running_jobs::end_all() {
+  for (attempt& one : all_) {
+    if (one.has_ended) continue;
+    one.is_cut_off = true;
+    end(one);
+  }
+}
+
+void running_jobs::kill_all(int signum) {
+  for (attempt& one : all_) {
+    if (one.has_ended) continue;
+    // What has ended meanwhile need not be killed.
+    (void)(plan_.is_one_command ? reaper_.kill(one.pid, signum) : kill_group(reaper_, one.pid, signum));
+  }
+}
+
+void running_jobs::stop_with(const std::function<void()>& stop_ourselves) {
+  nanoseconds stopped = now();
+  if (!plan_.is_one_command) kill_all(SIGSTOP);  // a job could take SIGTSTP for something else
+  stop_ourselves();
+  if (!plan_.is_one_command) kill_all(SIGCONT);
+  rested_ += now() - stopped;
+  watch_timeouts();
+}
