@@ -4,8 +4,6 @@
 
 #include <doctest/doctest.h>
 #include <fcntl.h>
-#include <signal.h>
-#include <unistd.h>
 
 #include <memory>
 #include <string>
@@ -13,8 +11,8 @@
 #include <vector>
 
 #include "commands.hpp"
+#include "leased_file.hpp"
 #include "stage.hpp"
-#include "timing.hpp"
 
 namespace test {
 
@@ -53,9 +51,7 @@ struct spawned_child {
   }
 };
 
-// A command that is being made until open(): its child waits, before its exec, to open a file of which the
-// test holds the lease. The kernel breaks a lease after 45 s, so no child of a test that crashed waits for
-// ever.
+// A command that is being made until open(): before its exec its child waits for a file to be opened.
 class long_spawn {
  public:
   explicit long_spawn(uvreap::reaper& reaper, uvreap::command what = {.argv = {"true"}}) {
@@ -66,34 +62,19 @@ class long_spawn {
     wait_until_being_made();
   }
   long_spawn() = default;  // for whoever asks by himself
-  ~long_spawn() { open(); }
-  long_spawn(const long_spawn&) = delete;
-  long_spawn& operator=(const long_spawn&) = delete;
 
   [[nodiscard]] uvreap::stdio gate() {
     std::string file = scratch_.make("leased", "");
-    leased_ = ::open(file.c_str(), O_RDWR | O_CLOEXEC);
-    REQUIRE(::fcntl(leased_, F_SETSIG, SIGWINCH) == 0);  // instead of SIGIO, which ends a process
-    REQUIRE(::fcntl(leased_, F_SETLEASE, F_WRLCK) == 0);
+    leased_ = leased_file(file);
     return uvreap::stdio::file(file, O_RDONLY);
   }
-  void wait_until_being_made() const {
-    // The type of a lease is that to which it is to be broken from when the child has come to its open().
-    auto is_being_made = [this] { return ::fcntl(leased_, F_GETLEASE) != F_WRLCK; };
-    stopwatch waited;
-    while (!is_being_made() && waited.elapsed() < std::chrono::seconds(20)) ::usleep(200);
-    REQUIRE(is_being_made());
-  }
-  void open() {
-    if (leased_ < 0) return;
-    ::fcntl(leased_, F_SETLEASE, F_UNLCK);  // closing is not enough: the child has the file, too
-    ::close(std::exchange(leased_, -1));
-  }
+  void wait_until_being_made() const { leased_.wait_until_it_is_opened(); }
+  void open() { leased_.let_go(); }
 
  private:
   std::shared_ptr<spawned_child> told_ = std::make_shared<spawned_child>();  // it may outlive this
   scratch_directory scratch_{};
-  int leased_ = -1;
+  leased_file leased_{};
 
  public:
   spawned_child& child = *told_;
