@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "children.hpp"
+#include "descriptor_limit.hpp"
 #include "server.hpp"
 
 namespace {
@@ -32,7 +33,9 @@ struct spawned {
 
 class uv_children final : public children {
  public:
-  explicit uv_children(uv_loop_t& loop) : loop_(loop) {}
+  explicit uv_children(uv_loop_t& loop) : loop_(loop) {
+    if (descriptor_limit::can_raise()) descriptor_limit::raise();
+  }
 
   void spawn(const order& order, started started, uvreap::callback ended) override {
     uv_file output[2], error_output[2];
@@ -58,6 +61,7 @@ class uv_children final : public children {
   }
   void terminate(pid_t pid, std::chrono::milliseconds) override { ::kill(-pid, SIGTERM); }
   void kill_group(pid_t pid) override { ::kill(-pid, SIGKILL); }
+  void opened(int) override {}
   void close() override {}
   [[nodiscard]] uvreap::statistics stats() const override { return {}; }
 

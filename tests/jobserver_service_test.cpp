@@ -17,7 +17,9 @@
 #include <vector>
 
 #include "support/clean_floor.hpp"
+#include "support/commands.hpp"
 #include "support/job_server.hpp"
+#include "support/leased_file.hpp"
 
 namespace {
 
@@ -202,21 +204,69 @@ TEST_CASE("what was ignored when the server was started stays ignored, as nohup 
   CHECK(server.stop() == 0);
 }
 
-TEST_CASE("the limit of descriptors is raised for the server, and not for its jobs") {
+TEST_CASE("the limit of descriptors is raised for the server when it is needed, and never for its jobs") {
   test::clean_floor floor;
   run_by shell("/bin/sh");
   job_server server(after("ulimit -Sn 300", {"--allow-any", "--max-clients", "500"}));
-  CHECK(server.metric("process_max_fds") >= 500);
+  CHECK(server.metric("process_max_fds") == 300);
   std::vector<std::unique_ptr<test::line_client>> clients;
   for (int many : {0, 400}) {  // then its own descriptors are above what the jobs may have
     while (static_cast<int>(clients.size()) < many) {
       clients.push_back(std::make_unique<test::line_client>(server.port));
     }
     if (many > 0) CHECK(within_ten_seconds([&] { return server.metric("jobserver_clients") > many; }));
-    auto job = server.run({"sh", "-c", "sleep 0.1; ulimit -Sn"});
+    auto job = server.run({"sh", "-c", "ulimit -Sn; ulimit -Hn; exit 4"});
     CHECK(job.status == 201);
-    CHECK(server.ended(job)["exit_code"] == 0);
-    CHECK(server.output(job, "stdout") == "300\n");
+    CHECK(server.ended(job)["exit_code"] == 4);
+    CHECK(server.output(job, "stdout") == "300\n" + output_of("ulimit -Hn"));
+    CHECK(server.run({"no-such-program-anywhere"}).status == 422);
+    CHECK(server.post(R"({"argv": ["true"], "cwd": "/no/such/directory"})").status == 422);
+    auto other_path = server.post(R"({"argv": ["true"], "env": {"PATH": "/nowhere"}})");
+    CHECK(server.ended(other_path)["exit_code"] == 0);
+  }
+  CHECK(server.metric("process_max_fds") >= 500);
+  clients.clear();
+  CHECK(server.stop() == 0);
+}
+
+TEST_CASE("the limit is not raised while a job is being made that would get it") {
+  test::clean_floor floor;
+  run_by shell("/bin/sh");
+  test::scratch_directory scratch;
+  std::string program = scratch.make("slow", "#!/bin/sh\nulimit -Sn\n", 0755);
+  test::leased_file slow(program);
+  job_server server(after("ulimit -Sn 300", {"--allow-any", "--max-clients", "500"}));
+  test::line_client asks(server.port);
+  asks.say(server.order(json{{"argv", {program}}}.dump()));
+  slow.wait_until_it_is_opened();
+  std::vector<std::unique_ptr<test::line_client>> clients;
+  while (clients.size() < 270) clients.push_back(std::make_unique<test::line_client>(server.port));
+  CHECK(within_ten_seconds([&] { return server.metric("jobserver_clients") > 270; }));
+  CHECK(server.metric("process_max_fds") == 300);
+  slow.let_go();
+  auto job = test::reply_of(asks);
+  server.ended(job);
+  CHECK(server.output(job, "stdout") == "300\n");
+  CHECK(server.metric("process_max_fds") >= 500);
+  clients.clear();
+  CHECK(server.stop() == 0);
+}
+
+TEST_CASE("jobs for which there is no descriptor left are started when the limit is raised") {
+  test::clean_floor floor;
+  run_by shell("/bin/sh");
+  // What the server needs for itself, and then pipes for two jobs, but not for 20.
+  job_server server(after("ulimit -Sn 40", {"--allow-any", "--max-clients", "100"}));
+  std::vector<std::unique_ptr<test::line_client>> clients;
+  for (int i = 0; i < 20; ++i) {
+    clients.push_back(std::make_unique<test::line_client>(server.port));
+    clients.back()->say(server.order(R"({"argv": ["sh", "-c", "ulimit -Sn"]})"));
+  }
+  for (auto& client : clients) {
+    auto job = test::reply_of(*client);
+    CHECK(job.status == 201);
+    server.ended(job);
+    CHECK(server.output(job, "stdout") == "40\n");
   }
   clients.clear();
   CHECK(server.stop() == 0);

@@ -29,11 +29,12 @@ class children {
   virtual ~children() = default;
 
   // The child leads a process group. Errors are those of uvreap::spawn. started comes once, perhaps before
-  // this returns; then, if there was no error, the exit.
+  // this returns and perhaps turns later; then, if there was no error, the exit.
   virtual void spawn(const order&, started, uvreap::callback ended) = 0;
   virtual void terminate(pid_t, std::chrono::milliseconds grace) = 0;
   virtual void kill_group(pid_t) = 0;
-  virtual void close() = 0;  // when every child has been told
+  virtual void opened(int descriptor) = 0;  // the server's newest: the limit of those may be near
+  virtual void close() = 0;                 // when every child has been told
   [[nodiscard]] virtual uvreap::statistics stats() const = 0;
 };
 

@@ -61,14 +61,13 @@ void jobs::start(job_request asked, std::string client, std::function<void(const
     if (error == 0) return done({outcome::kind::runs, 0, &job});
     check(store_.erase(job));
     ++counted_.not_started;
-    live_by_id_.erase(job.id);
-    live_.erase(job.number);
+    let_go(job);
     done({outcome::kind::not_started, error});
+    start_next();
   });
 }
 
 void jobs::spawn(job& job, std::function<void(int error)> done) {
-  job.started = std::chrono::system_clock::now();
   job.started_ns = uv_hrtime();
   ++running_;
   auto started = [this, &job, done = std::move(done)](int error, const children::child& child) {
@@ -95,6 +94,7 @@ void jobs::on_started(job& job, const children::child& child) {
   ++counted_.started;
   check(store_.update(job));
   on_change("start", job, 0);
+  if (is_killing_) return children_.kill_group(job.pid);
   if (job.is_terminated) children_.terminate(job.pid, settings_.grace);
 }
 
@@ -110,25 +110,35 @@ void jobs::listen(job& job, stream which, int descriptor) {
                                                  std::move(over));
 }
 
+// A start that fails may call this again, before spawn() has returned or later.
 void jobs::start_next() {
-  while (!queue_.empty() && running_ < static_cast<std::size_t>(settings_.max_jobs)) {
+  if (is_starting_next_) return;
+  is_starting_next_ = true;
+  has_no_room_ = false;
+  while (!has_no_room_ && !queue_.empty() && running_ < static_cast<std::size_t>(settings_.max_jobs)) {
     job& next = *queue_.front();
     queue_.pop_front();
     queue_bytes_ -= next.asked.memory();
-    bool goes_on = true;
-    spawn(next, [this, &next, &goes_on](int error) {
-      if (error == 0) return;
-      if (is_passing(error)) {
-        queue_.push_front(&next);
-        queue_bytes_ += next.asked.memory();
-        goes_on = false;
-        return;
-      }
-      next.why_not_started = "cannot start " + next.asked.argv[0] + ": " + uv_strerror(error);
-      finish(next, job::ending::not_started);
+    next.started = std::chrono::system_clock::now();
+    check(store_.update(next));  // who dies while it is being started cannot say that it was not
+    spawn(next, [this, &next](int error) {
+      if (error != 0) on_next_failed(next, error);
     });
-    if (!goes_on) return;
   }
+  is_starting_next_ = false;
+}
+
+void jobs::on_next_failed(job& job, int error) {
+  if (!is_passing(error)) {
+    job.why_not_started = "cannot start " + job.asked.argv[0] + ": " + uv_strerror(error);
+    finish(job, job::ending::not_started);
+    return start_next();
+  }
+  if (job.is_terminated) return finish(job, job::ending::canceled);
+  has_no_room_ = true;
+  check(store_.update(job));
+  queue_.insert(queue_.begin() + static_cast<std::ptrdiff_t>(ahead_of(job)), &job);
+  queue_bytes_ += job.asked.memory();
 }
 
 void jobs::on_beat() {
@@ -177,6 +187,10 @@ void jobs::finish(job& job, job::ending how) {
   count(job);
   check(store_.end(job));
   on_change("end", job, 0);
+  let_go(job);
+}
+
+void jobs::let_go(job& job) {
   auto [first, last] = followers_.equal_range(job.number);
   for (auto each = first; each != last; ++each) {
     const auto& output = job.outputs[static_cast<std::size_t>(each->second->which())];
@@ -194,7 +208,7 @@ jobs::termination jobs::terminate(const std::string& id) {
   if (job.started) {
     if (job.pid != 0) children_.terminate(job.pid, settings_.grace);
   } else {
-    queue_.erase(queue_.begin() + static_cast<std::ptrdiff_t>(position_of(job)) - 1);
+    queue_.erase(queue_.begin() + static_cast<std::ptrdiff_t>(ahead_of(job)));
     queue_bytes_ -= job.asked.memory();
     finish(job, job::ending::canceled);
   }
@@ -211,6 +225,7 @@ void jobs::terminate_all() {
 }
 
 void jobs::kill_all() {
+  is_killing_ = true;
   for (auto& [number, job] : live_) {
     if (job->pid != 0) children_.kill_group(job->pid);
   }
@@ -250,11 +265,12 @@ std::optional<std::string> jobs::text(const std::string& id) const {
   return found ? std::optional(std::move(found->text)) : std::nullopt;
 }
 
-std::size_t jobs::position_of(const job& job) const {
-  if (job.started) return 0;
+std::size_t jobs::position_of(const job& job) const { return job.started ? 0 : ahead_of(job) + 1; }
+
+std::size_t jobs::ahead_of(const job& job) const {
   auto is_before = [](const ::job* one, std::int64_t number) { return one->number < number; };
   auto place = std::lower_bound(queue_.begin(), queue_.end(), job.number, is_before);
-  return static_cast<std::size_t>(place - queue_.begin()) + 1;
+  return static_cast<std::size_t>(place - queue_.begin());
 }
 
 std::string jobs::page(const std::string& after, int limit) const {

@@ -65,8 +65,8 @@ class jobs {
     const job* made = nullptr;  // that runs or waits
     std::size_t position = 0;   // of one that waits
   };
-  // done is called once, perhaps before this returns. A job that neither runs nor waits leaves nothing
-  // behind.
+  // done is called once, perhaps before this returns; until then a job that is being started is told of as
+  // running, without a pid. One that neither runs nor waits then leaves nothing behind.
   void start(job_request, std::string client, std::function<void(const outcome&)> done);
 
   // JSON, a line. Empty: there is no such job, or it is no longer kept.
@@ -98,6 +98,7 @@ class jobs {
   };
 
   [[nodiscard]] std::size_t position_of(const job&) const;  // 0: it does not wait
+  [[nodiscard]] std::size_t ahead_of(const job&) const;     // those in the queue that came before it
   void spawn(job&, std::function<void(int error)> done);
   void on_started(job&, const children::child&);
   void listen(job&, stream, int descriptor);
@@ -105,7 +106,9 @@ class jobs {
   void drain();
   void finish(job&, job::ending);
   void finish_if_over(job&);
+  void let_go(job&);
   void start_next();
+  void on_next_failed(job&, int error);
   void count(const job&);
   void check(bool is_stored);
 
@@ -118,7 +121,10 @@ class jobs {
   std::map<std::string, job*> live_by_id_;
   std::deque<job*> queue_;  // by their number, too
   std::size_t queue_bytes_ = 0;
-  std::size_t running_ = 0;        // those being started, too
+  std::size_t running_ = 0;  // those being started, too
+  bool is_starting_next_ = false;
+  bool has_no_room_ = false;  // the machine, for one that waited
+  bool is_killing_ = false;
   std::deque<draining> draining_;  // exited, with an output still open
   uv_timer_t drain_timer_{};
   std::multimap<std::int64_t, output_reader*> followers_;  // by the job's number

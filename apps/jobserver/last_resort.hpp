@@ -3,7 +3,8 @@
 // signal handler, and the signal then ends the program as it would have.
 //
 // The groups are kept by number, in memory that a handler may read. A number is taken out when the exit is
-// delivered, which is a turn of the loop after the kernel has let go of it.
+// delivered, which is a turn of the loop after the kernel has let go of it. One that is being started is not
+// known here before the loop is told of it.
 #pragma once
 
 #include <sys/types.h>

@@ -1,6 +1,10 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
+#include <limits>
+#include <utility>
+#include <vector>
+
 #include "../shared/group_kill.hpp"
 #include "children.hpp"
 #include "descriptor_limit.hpp"
@@ -15,41 +19,29 @@ uvreap::scope whose_children() {
   return ::getpid() == 1 || is_subreaper != 0 ? uvreap::scope::any() : uvreap::scope::watched();
 }
 
+uvreap::options options_with(uvreap::backend_kind backend) {
+  uvreap::options options{.children = whose_children(), .backend = backend};
+  options.spawn_queue = std::numeric_limits<int>::max();  // --max-jobs bounds those being started, too
+  return options;
+}
+
 class reaped_children final : public children {
  public:
-  reaped_children(uv_loop_t& loop, uvreap::backend_kind backend)
-      : reaper_(loop, {.children = whose_children(), .backend = backend}) {}
+  reaped_children(uv_loop_t& loop, uvreap::backend_kind backend) : reaper_(loop, options_with(backend)) {}
   int start() { return reaper_.start(); }
 
   void spawn(const order& order, started started, uvreap::callback ended) override {
-    const job_request& asked = order.asked;
-    child made;
-    uvreap::command command;
-    command.argv = asked.argv;
-    command.env.set = asked.env;
-    command.cwd = asked.cwd;
-    command.input = asked.input ? uvreap::stdio::pipe(&made.input) : uvreap::stdio::null();
-    command.output = uvreap::stdio::pipe(&made.output);
-    command.error_output = uvreap::stdio::pipe(&made.error_output);
-    command.group = uvreap::process_group::created;
-    uvreap::watch_options watch{.timeout = asked.timeout, .grace = order.grace};
     auto told = [ended = std::move(ended)](const uvreap::child_exit& exit) {
       last_resort::remove(exit.pid);
       ended(exit);
     };
-    int error = 0;
-    {
-      descriptor_limit::lowered limit;
-      error = reaper_.spawn(&made.pid, command, watch, told);
-    }
-    if (error == UV_EMFILE) {
-      // So many are open that its pipes need the raised limit: the child is given the other one at once, but
-      // may have looked before.
-      error = reaper_.spawn(&made.pid, command, watch, told);
-      if (error == 0) ::prlimit(made.pid, RLIMIT_NOFILE, &descriptor_limit::original(), nullptr);
-    }
-    if (error == 0) last_resort::add(made.pid);
-    started(error, made);
+    ask(std::make_shared<asked>(asked{order, std::move(started), std::move(told)}));
+  }
+
+  void opened(int descriptor) override {
+    if (!descriptor_limit::is_near(descriptor)) return;
+    run_short();
+    raise_if_due();
   }
 
   // UV_EALREADY: it is on its way. UV_ESRCH: it has ended, and will be told.
@@ -61,7 +53,67 @@ class reaped_children final : public children {
   [[nodiscard]] uvreap::statistics stats() const override { return reaper_.stats(); }
 
  private:
+  struct asked {
+    children::order order;
+    children::started started;
+    uvreap::callback ended;
+    child made{};
+  };
+
+  void ask(const std::shared_ptr<asked>& one) {
+    const job_request& asked = one->order.asked;
+    uvreap::command command;
+    command.argv = asked.argv;
+    command.cwd = asked.cwd;
+    command.env.set = asked.env;
+    command.input = asked.input ? uvreap::stdio::pipe(&one->made.input) : uvreap::stdio::null();
+    command.output = uvreap::stdio::pipe(&one->made.output);
+    command.error_output = uvreap::stdio::pipe(&one->made.error_output);
+    command.group = uvreap::process_group::created;
+    bool inherits_limit = limit_ == limit::original;
+    auto started = [this, one, inherits_limit](int error, pid_t pid) {
+      if (inherits_limit) --inheriting_;
+      one->made.pid = pid;
+      on_started(one, error);
+    };
+    int error = inherits_limit ? 0 : descriptor_limit::give_back(command);
+    if (error == 0) {
+      uvreap::watch_options watch{.timeout = asked.timeout, .grace = one->order.grace};
+      error = reaper_.spawn_async(command, watch, started, one->ended);
+    }
+    if (error != 0) return one->started(error, {});
+    if (inherits_limit) ++inheriting_;
+  }
+
+  void on_started(const std::shared_ptr<asked>& one, int error) {
+    if (error == UV_EMFILE && limit_ != limit::raised && run_short()) {
+      waiting_.push_back(one);
+    } else {
+      if (error == 0) last_resort::add(one->made.pid);
+      if (error == 0) opened(one->made.error_output);
+      one->started(error, one->made);
+    }
+    raise_if_due();
+  }
+
+  // False: the limit cannot be raised.
+  bool run_short() {
+    if (limit_ == limit::original && descriptor_limit::can_raise()) limit_ = limit::short_of;
+    return limit_ == limit::short_of;
+  }
+
+  // What is being made with the limit that we have must not find the raised one.
+  void raise_if_due() {
+    if (limit_ != limit::short_of || inheriting_ > 0) return;
+    descriptor_limit::raise();
+    limit_ = limit::raised;
+    for (const auto& one : std::exchange(waiting_, {})) ask(one);
+  }
+
   uvreap::reaper reaper_;
+  enum class limit { original, short_of, raised } limit_ = limit::original;
+  int inheriting_ = 0;                           // being made, with the limit that we have
+  std::vector<std::shared_ptr<asked>> waiting_;  // for the limit to be raised
 };
 
 }  // namespace

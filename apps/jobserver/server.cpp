@@ -158,6 +158,7 @@ bool server::listen(const std::vector<int>& sockets) {
 
 bool server::add_listener(const std::string& address, int descriptor) {
   auto came = [this](int client, const sockaddr_storage& from, socklen_t length) {
+    children_->opened(client);
     web_.add(client, from, length);
   };
   listener& added = *listeners_.emplace_back(std::make_unique<listener>(loop_, came));
@@ -235,7 +236,7 @@ bool prepare_descriptors(const settings& settings) {
   // A job has three pipes, the reaper's backend at most 1 024 pidfds, the rest some dozens.
   auto needed =
       static_cast<rlim_t>(settings.max_clients) + 3 * static_cast<rlim_t>(settings.max_jobs) + 1024 + 64;
-  std::string wrong = descriptor_limit::raise(needed);
+  std::string wrong = descriptor_limit::allow(needed);
   return wrong.empty() || complain(wrong);
 }
 
