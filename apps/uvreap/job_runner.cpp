@@ -185,6 +185,10 @@ bool job_runner::begin(attempt wanted) {
 }
 
 // UV_E*.
+//
+// Not by spawn_async(): 500 jobs of /bin/true took 0.19 s either way, with -j2 and with -j8, and the same CPU
+// time; the loop has nobody who waits for it meanwhile, and a signal would have to wait for what is being
+// started.
 int job_runner::spawn(place place, job_command& child) {
   const job& job = place->what;
   if (!is_one_command()) {
