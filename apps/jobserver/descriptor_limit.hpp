@@ -23,7 +23,8 @@ void raise();
 [[nodiscard]] bool is_near(int descriptor);
 
 // Has the command run with the original one. UV_ENOENT, UV_EACCES: of its program. What only the exec could
-// tell is no error of the spawn then: prlimit writes it to stderr and exits with 126 or 127.
+// tell is no error of the spawn then: prlimit writes it to stderr and exits with 126 or 127, and gives a
+// script without #! to sh.
 [[nodiscard]] int give_back(uvreap::command&);
 
 }  // namespace descriptor_limit
