@@ -138,7 +138,7 @@ TEST_CASE("a planted delay in the callback path shows in the latency") {
 }
 
 TEST_CASE("a planted system call for every child is counted") {
-  const words latency = {"--scenario", "latency", "--engine", "poll_per_pidfd", "--live", "0"};
+  const words latency = {"--scenario", "latency", "--engine", "by_hand", "--live", "0"};
   double plain = measured(latency, "syscalls_per_child", {});
   if (plain < 0) {
     MESSAGE("SKIP: ptrace is refused here");

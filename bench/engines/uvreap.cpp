@@ -1,4 +1,5 @@
-// uvreap itself: each kind of exit backend, with SIGCHLD always and when needed.
+// uvreap itself: each kind of backend, with SIGCHLD always and when needed. uvreap-automatic is what a
+// program gets that asks for nothing.
 #include <uvreap/reaper.hpp>
 
 #include "build_facts.hpp"
@@ -91,6 +92,7 @@ engine_entry entry(const char* name, uvreap::backend_kind backend, uvreap::sigch
 std::vector<engine_entry> uvreap_entries() {
   std::vector<engine_entry> all;
   for (auto sigchld : {uvreap::sigchld_use::always, uvreap::sigchld_use::when_needed}) {
+    all.push_back(entry("uvreap-automatic", uvreap::backend_kind::automatic, sigchld));
     all.push_back(entry("uvreap-ring", uvreap::backend_kind::ring, sigchld));
     all.push_back(entry("uvreap-pidfd", uvreap::backend_kind::pidfd, sigchld));
     all.push_back(entry("uvreap-peek", uvreap::backend_kind::peek, sigchld));
