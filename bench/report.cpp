@@ -149,8 +149,7 @@ void print_report(std::ostream& out, const records& all) {
   out << "uvreap-bench\n";
   print_head(out, all);
   out << "\nEach figure is the median over the rounds, with the lowest and the highest round; a ratio is "
-         "formed round by "
-         "round.\n";
+         "formed round by round.\n";
   for (const std::string& name : scenarios_in(all)) {
     const scenario* what = find_scenario(name);
     if (what == nullptr) continue;

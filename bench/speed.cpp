@@ -138,8 +138,7 @@ const step steps[] = {
 
 void print_steps(std::ostream& out, const records& all) {
   out << "\nWhere it goes, with 0 live: medians of the differences between two engines of the same round. "
-         "When "
-         "needed is the first five, always the first four and the last two.\n\n"
+         "When needed is the first five, always the first four and the last two.\n\n"
          "| part | `ring`, p50 | CPU | `pidfd`, p50 | CPU |\n|---|---|---|---|---|\n";
   for (const step& one : steps) {
     out << "| " << one.what << " |";

@@ -16,7 +16,7 @@ class uvreap_engine : public uv_engine {
   std::string start() override {
     int error = reaper_.start();
     if (error == 0) return {};
-    return std::string("this backend is not to be had here: ") + uv_err_name(error);
+    return std::string("this backend is not available here: ") + uv_err_name(error);
   }
 
   void watch(pid_t pid, int slot) override {
