@@ -110,7 +110,9 @@ std::vector<engine_entry> libev_entries();
 std::vector<engine_entry> glib_entries();
 std::vector<engine_entry> sd_event_entries();
 std::vector<engine_entry> wait_any_loop_entries();
-std::vector<engine_entry> poll_per_pidfd_entries();
+std::vector<engine_entry> by_hand_entries();
+std::vector<engine_entry> lean_epoll_entries();
+std::vector<engine_entry> lean_ring_entries();
 std::vector<engine_entry> wait_each_entries();
 std::vector<engine_entry> program_entries();
 

@@ -10,6 +10,8 @@
 #include <filesystem>
 #include <fstream>
 
+#include "picture.hpp"
+
 namespace bench {
 namespace {
 
@@ -95,7 +97,7 @@ std::vector<curve> against_live(const records& all, const std::string& scenario,
   for (const std::string& engine : engines_in(all, scenario)) {
     curve one{engine, {}};
     for (int live : lives_in(all, scenario)) {
-      auto values = spread_of(rounds_of(all, scenario, engine, live, metric));
+      auto values = spread_of(rounds_of(all, {scenario, live, engine, metric}));
       if (values.rounds != 0) one.points.push_back({std::max(1.0, static_cast<double>(live)), values.middle});
     }
     if (!one.points.empty()) curves.push_back(std::move(one));
@@ -111,7 +113,7 @@ std::vector<curve> distribution(const records& all, const std::string& scenario,
     curve one{engine, {}};
     for (int percent : {1, 5, 10, 25, 50, 75, 90, 95, 99}) {
       auto metric = "p" + std::to_string(percent) + suffix;
-      auto values = spread_of(rounds_of(all, scenario, engine, live, metric));
+      auto values = spread_of(rounds_of(all, {scenario, live, engine, metric}));
       if (values.rounds != 0) one.points.push_back({values.middle, static_cast<double>(percent)});
     }
     if (!one.points.empty()) curves.push_back(std::move(one));
@@ -128,6 +130,10 @@ std::string plot(const records& all, const std::string& directory) {
   auto keep = [&](const std::string& why) {
     if (!why.empty()) problem = why;
   };
+  if (std::string svg = picture_of(all); !svg.empty()) {
+    std::ofstream file(into / "latency.svg");
+    if (!(file << svg).flush()) problem = (into / "latency.svg").string() + " cannot be written";
+  }
   for (const char* scenario : {"latency", "growth"}) {
     std::string name = scenario;
     keep(draw(all, into, {name + "_p50", "Exit to callback, median", "live children", "us", log_log},

@@ -1,4 +1,5 @@
-// Pictures of a run, by gnuplot: SVG files, with the data and the script that made each beside it.
+// Pictures of a run as SVG files: latency.svg, which the README shows, and the others by gnuplot, with the
+// data and the script that made each beside it.
 #pragma once
 
 #include <string>

@@ -11,16 +11,26 @@ namespace {
 
 using by_round = std::map<int, double>;
 
-by_round values(const records& all, const std::string& scenario, const std::string& engine, int live,
-                const std::string& metric) {
+by_round values(const records& all, const series& what) {
   by_round found;
   for (const record& one : all) {
-    if (one.scenario == scenario && one.engine == engine && one.live == live && one.metric == metric &&
-        one.value.is_number()) {
+    if (one.scenario == what.scenario && one.engine == what.engine && one.live == what.live &&
+        one.metric == what.metric && one.value.is_number()) {
       found[one.round] = one.value.get<double>();
     }
   }
   return found;
+}
+
+template <class Join>
+std::vector<double> join(const records& all, const series& what, const series& base, Join join) {
+  by_round bases = values(all, base);
+  std::vector<double> joined;
+  for (auto [round, value] : values(all, what)) {
+    auto found = bases.find(round);
+    if (found != bases.end()) join(joined, value, found->second);
+  }
+  return joined;
 }
 
 template <class Value>
@@ -50,22 +60,21 @@ void write_records(const records& all, const std::string& path) {
   if (!file.flush()) throw std::runtime_error(path + ": cannot be written");
 }
 
-std::vector<double> rounds_of(const records& all, const std::string& scenario, const std::string& engine,
-                              int live, const std::string& metric) {
+std::vector<double> rounds_of(const records& all, const series& what) {
   std::vector<double> numbers;
-  for (auto [round, value] : values(all, scenario, engine, live, metric)) numbers.push_back(value);
+  for (auto [round, value] : values(all, what)) numbers.push_back(value);
   return numbers;
 }
 
-std::vector<double> ratios_of(const records& all, const std::string& scenario, const std::string& engine,
-                              const std::string& base, int live, const std::string& metric) {
-  by_round bases = values(all, scenario, base, live, metric);
-  std::vector<double> ratios;
-  for (auto [round, value] : values(all, scenario, engine, live, metric)) {
-    auto found = bases.find(round);
-    if (found != bases.end() && found->second > 0) ratios.push_back(value / found->second);
-  }
-  return ratios;
+std::vector<double> ratios_of(const records& all, const series& what, const series& base) {
+  return join(all, what, base, [](auto& ratios, double value, double under) {
+    if (under > 0) ratios.push_back(value / under);
+  });
+}
+
+std::vector<double> differences_of(const records& all, const series& what, const series& base) {
+  return join(all, what, base,
+              [](auto& differences, double value, double less) { differences.push_back(value - less); });
 }
 
 std::vector<std::string> scenarios_in(const records& all) {

@@ -4,6 +4,7 @@
 // value: scenario "head", and metric "skipped" or "failed".
 #pragma once
 
+#include <compare>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
@@ -29,12 +30,24 @@ NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(record, scenario, engine, version, live, metr
 records read_records(const std::string& path);  // throws std::runtime_error with the file's name
 void write_records(const records&, const std::string& path);
 
-// The numbers of one metric of one cell, a round each, in the order of rounds.
-std::vector<double> rounds_of(const records&, const std::string& scenario, const std::string& engine,
-                              int live, const std::string& metric);
-// The same divided by the base engine's, round by round, where both have that round.
-std::vector<double> ratios_of(const records&, const std::string& scenario, const std::string& engine,
-                              const std::string& base, int live, const std::string& metric);
+// One metric of one cell over the rounds.
+struct series {
+  std::string scenario;
+  int live = 0;
+  std::string engine;
+  std::string metric;
+
+  [[nodiscard]] series of(const std::string& other_engine) const {
+    return {scenario, live, other_engine, metric};
+  }
+  auto operator<=>(const series&) const = default;
+};
+
+// The numbers of a series, a round each, in the order of rounds.
+std::vector<double> rounds_of(const records&, const series&);
+// Round by round, where both have that round: divided by the base's, and less the base's.
+std::vector<double> ratios_of(const records&, const series&, const series& base);
+std::vector<double> differences_of(const records&, const series&, const series& base);
 
 // What there is, each once, in the order of its first appearance.
 std::vector<std::string> scenarios_in(const records&);

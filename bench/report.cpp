@@ -53,10 +53,11 @@ row row_of(const records& all, const scenario& what, const std::string& engine, 
            const std::vector<column>& columns) {
   row cells = {engine};
   for (const column& one : columns) {
-    cells.push_back(text_of(spread_of(rounds_of(all, what.name, engine, live, one.metric))));
+    cells.push_back(text_of(spread_of(rounds_of(all, {what.name, live, engine, one.metric}))));
   }
   for (const column& one : what.ratios) {
-    cells.push_back(text_of(spread_of(ratios_of(all, what.name, engine, what.base, live, one.metric))));
+    series mine = {what.name, live, engine, one.metric};
+    cells.push_back(text_of(spread_of(ratios_of(all, mine, mine.of(what.base)))));
   }
   return cells;
 }
@@ -132,12 +133,23 @@ void print_head(std::ostream& out, const records& all) {
 
 }  // namespace
 
+records in_report(const records& all) {
+  records kept;
+  for (const record& one : all) {
+    const scenario* what = find_scenario(one.scenario);
+    bool is_shown = what == nullptr || !one.value.is_number() ||
+                    std::any_of(what->columns.begin(), what->columns.end(),
+                                [&](const column& shown) { return shown.metric == one.metric; });
+    if (is_shown) kept.push_back(one);
+  }
+  return kept;
+}
+
 void print_report(std::ostream& out, const records& all) {
   out << "uvreap-bench\n";
   print_head(out, all);
   out << "\nEach figure is the median over the rounds, with the lowest and the highest round; a ratio is "
-         "formed round by "
-         "round.\n";
+         "formed round by round.\n";
   for (const std::string& name : scenarios_in(all)) {
     const scenario* what = find_scenario(name);
     if (what == nullptr) continue;

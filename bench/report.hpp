@@ -10,4 +10,7 @@ namespace bench {
 
 void print_report(std::ostream&, const records&);
 
+// What the tables show, and the head: of some ten quantiles a cell has, the report has four.
+records in_report(const records&);
+
 }  // namespace bench

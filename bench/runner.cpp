@@ -117,28 +117,36 @@ nlohmann::json answer_of(const place& at, const plan& plan) {
 
 // ---- The order
 
-// The engines take turns, beginning with another one each round: what changes on the machine meanwhile hits
-// all alike.
-std::vector<place> places_of(const plan& plan) {
+std::vector<const engine_entry*> engines_of(const part& part) {
   std::vector<const engine_entry*> engines;
-  for (const std::string& name : plan.engines) {
+  for (const std::string& name : part.engines) {
     for (const auto& entry : engine_catalogue()) {
       if (entry.name == name) engines.push_back(&entry);
     }
   }
-  std::vector<place> all;
-  for (const std::string& name : plan.scenarios) {
+  return engines;
+}
+
+void add_round(std::vector<place>& to, const part& part, int round) {
+  auto engines = engines_of(part);
+  for (const std::string& name : part.scenarios) {
     const scenario* what = find_scenario(name);
-    const auto& lives = plan.lives.empty() ? what->lives : plan.lives;
-    for (int round = 0; round < plan.rounds; ++round) {
-      for (int live : lives) {
-        if (live < what->least_live) continue;
-        for (std::size_t turn = 0; turn < engines.size(); ++turn) {
-          all.push_back(
-              {what, engines[(turn + static_cast<std::size_t>(round)) % engines.size()], live, round});
-        }
+    for (int live : part.lives.empty() ? what->lives : part.lives) {
+      if (live < what->least_live) continue;
+      for (std::size_t turn = 0; turn < engines.size(); ++turn) {
+        auto whose = (turn + static_cast<std::size_t>(round)) % engines.size();
+        to.push_back({what, engines[whose], live, round});
       }
     }
+  }
+}
+
+// All that is measured is measured once in each round, and the engines take turns, beginning with another one
+// each round: what changes on the machine meanwhile hits all alike.
+std::vector<place> places_of(const plan& plan) {
+  std::vector<place> all;
+  for (int round = 0; round < plan.rounds; ++round) {
+    for (const part& one : plan.parts) add_round(all, one, round);
   }
   return all;
 }

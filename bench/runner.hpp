@@ -10,10 +10,15 @@
 
 namespace bench {
 
-struct plan {
+// What is measured in every round.
+struct part {
   std::vector<std::string> scenarios;
   std::vector<std::string> engines;
   std::vector<int> lives;  // empty: what each scenario has
+};
+
+struct plan {
+  std::vector<part> parts;
   int rounds = 5;
   int samples = 200;
   double seconds = 10;      // of resting

@@ -50,8 +50,8 @@ scenario resting_scenario();
 scenario memory_scenario();
 scenario spawn_scenario();
 scenario storm_scenario();
-scenario flood_scenario();
 scenario sigchld_lost_scenario();
 scenario big_parent_scenario();
+std::vector<scenario> flood_scenarios();
 
 }  // namespace bench

@@ -1,4 +1,5 @@
-// uvreap itself: each kind of exit backend, with SIGCHLD always and when needed.
+// uvreap itself: each kind of backend, with SIGCHLD always and when needed. uvreap-automatic is what a
+// program gets that asks for nothing.
 #include <uvreap/reaper.hpp>
 
 #include "build_facts.hpp"
@@ -15,7 +16,7 @@ class uvreap_engine : public uv_engine {
   std::string start() override {
     int error = reaper_.start();
     if (error == 0) return {};
-    return std::string("this backend is not to be had here: ") + uv_err_name(error);
+    return std::string("this backend is not available here: ") + uv_err_name(error);
   }
 
   void watch(pid_t pid, int slot) override {
@@ -91,6 +92,7 @@ engine_entry entry(const char* name, uvreap::backend_kind backend, uvreap::sigch
 std::vector<engine_entry> uvreap_entries() {
   std::vector<engine_entry> all;
   for (auto sigchld : {uvreap::sigchld_use::always, uvreap::sigchld_use::when_needed}) {
+    all.push_back(entry("uvreap-automatic", uvreap::backend_kind::automatic, sigchld));
     all.push_back(entry("uvreap-ring", uvreap::backend_kind::ring, sigchld));
     all.push_back(entry("uvreap-pidfd", uvreap::backend_kind::pidfd, sigchld));
     all.push_back(entry("uvreap-peek", uvreap::backend_kind::peek, sigchld));

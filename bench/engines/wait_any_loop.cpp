@@ -1,9 +1,10 @@
-// A bare wait4(-1) loop: the least that many children at once can cost without an backend.
+// A bare wait4(-1) loop: the least that many children at once can cost without a backend. And the same with
+// uvreap's question before each wait4, which takes nothing: waitid(WNOWAIT).
 #include <sys/wait.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <unordered_map>
+#include <uvreap/reaper.hpp>
 
 #include "../engine.hpp"
 #include "kernel_version.hpp"
@@ -11,8 +12,8 @@
 namespace bench {
 namespace {
 
-// What a pass of the reaper's costs without a reaper: CPU time of this thread over as many calls as a pass
-// may make (64, or what 500 us allow, by a clock that is read every 8 calls).
+// What a sweep of the reaper's costs without a reaper: CPU time of this thread over as many children as a
+// sweep may take, or what its time allows, by a clock that is read every 8 children.
 class bare_pass {
  public:
   void called() {
@@ -21,13 +22,16 @@ class bare_pass {
     std::int64_t cpu = thread_cpu_time();
     std::int64_t spent = cpu - began_;
     longest_ = std::max(longest_, spent);
-    if (calls_ < 64 && spent < 500'000) return;
+    if (calls_ < of_a_sweep_.budget && spent < std::chrono::nanoseconds(of_a_sweep_.budget_time).count()) {
+      return;
+    }
     began_ = cpu;
     calls_ = 0;
   }
   [[nodiscard]] double longest_us() const { return static_cast<double>(longest_) / 1000; }
 
  private:
+  uvreap::options of_a_sweep_;
   std::int64_t began_ = 0;
   std::int64_t longest_ = 0;
   int calls_ = 0;
@@ -35,11 +39,12 @@ class bare_pass {
 
 class wait_any_loop : public engine {
  public:
-  using engine::engine;
+  wait_any_loop(engine_setting setting, bool probes) : engine(std::move(setting)), probes_(probes) {}
   std::string start() override { return {}; }
   void watch(pid_t pid, int slot) override { slots_[pid] = slot; }
   void turn(bool may_sleep) override {
-    pid_t pid = ::wait4(-1, nullptr, may_sleep ? 0 : WNOHANG, nullptr);
+    int options = may_sleep ? 0 : WNOHANG;
+    pid_t pid = probes_ ? probe_and_wait(options) : ::wait4(-1, nullptr, options, nullptr);
     if (auto found = slots_.find(pid); found != slots_.end()) {
       int slot = found->second;
       slots_.erase(found);
@@ -52,17 +57,28 @@ class wait_any_loop : public engine {
   }
 
  private:
+  static pid_t probe_and_wait(int options) {
+    siginfo_t about{};
+    if (::waitid(P_ALL, 0, &about, options | WEXITED | WNOWAIT) != 0 || about.si_pid == 0) return 0;
+    return ::wait4(about.si_pid, nullptr, WNOHANG, nullptr);
+  }
+
+  bool probes_;
   std::unordered_map<pid_t, int> slots_;
   bare_pass pass_;
 };
 
+engine_entry entry(const char* name, bool probes) {
+  return {.name = name,
+          .version = kernel_version(),
+          .make = maker<wait_any_loop>(probes),
+          .takes_any_child = true};
+}
+
 }  // namespace
 
 std::vector<engine_entry> wait_any_loop_entries() {
-  return {{.name = "wait_any_loop",
-           .version = kernel_version(),
-           .make = maker<wait_any_loop>(),
-           .takes_any_child = true}};
+  return {entry("wait_any_loop", false), entry("probe_any_loop", true)};
 }
 
 }  // namespace bench

@@ -1,39 +1,17 @@
 // big_parent: spawning from a process that has much memory resident. fork copies its page tables; vfork does
 // not.
-#include <sys/mman.h>
-
 #include <algorithm>
-#include <cerrno>
-#include <fstream>
 #include <string>
-#include <system_error>
 #include <vector>
 
 #include "../cell.hpp"
 #include "../clock.hpp"
+#include "../resident.hpp"
 
 namespace bench {
 namespace {
 
 constexpr int most_samples = 30;
-constexpr std::size_t gib = std::size_t{1} << 30;
-
-double available_gib() {
-  std::ifstream file("/proc/meminfo");
-  const std::string wanted = "MemAvailable:";
-  for (std::string line; std::getline(file, line);) {
-    if (line.starts_with(wanted)) return std::stod(line.substr(wanted.size())) / 1024 / 1024;
-  }
-  return 0;
-}
-
-// Small pages, as a heap that grew over weeks has them: with huge pages there is little to copy.
-void grow(std::size_t by) {
-  void* memory = ::mmap(nullptr, by, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  if (memory == MAP_FAILED) throw std::system_error(errno, std::generic_category(), "mmap");
-  ::madvise(memory, by, MADV_NOHUGEPAGE);
-  for (std::size_t at = 0; at < by; at += 4096) static_cast<volatile char*>(memory)[at] = 1;
-}
 
 void measure(cell& cell, const std::string& suffix) {
   std::vector<double> wall, making;

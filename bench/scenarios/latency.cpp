@@ -70,6 +70,7 @@ scenario latency_scenario() {
                       {"cpu_per_child", "cpu us"},
                       {"wall_per_child", "wall us"},
                       {"syscalls_per_child", "syscalls"}},
+          .base = "by_hand",
           .ratios = {{"p50", "p50"}, {"cpu_per_child", "cpu"}},
           .extra_children = [](int, int samples) { return warm_up + samples + counted; },
           .run = run};
@@ -80,6 +81,7 @@ scenario growth_scenario() {
           .about = "latency and CPU of one exit while the number of live children grows",
           .lives = {0, 10, 100, 1000, 10000, 30000, 100000},
           .columns = {{"p50", "p50 us"}, {"p99", "p99 us"}, {"cpu_per_child", "cpu us"}},
+          .base = "by_hand",
           .ratios = {{"p50", "p50"}, {"cpu_per_child", "cpu"}},
           .extra_children = [](int, int samples) { return warm_up + samples; },
           .run = [](cell& cell) { measure_one_at_a_time(cell, std::min(cell.request().samples, 100)); }};
