@@ -82,9 +82,12 @@ class axes {
   [[nodiscard]] const std::vector<int>& lives() const { return lives_; }
   [[nodiscard]] std::vector<double> marks() const {  // 10, 20, 50, 100 ...
     std::vector<double> all;
-    for (double decade = std::pow(10, std::floor(std::log10(low_))); decade < high_; decade *= 10) {
+    auto first = static_cast<int>(std::floor(std::log10(low_)));
+    auto last = static_cast<int>(std::floor(std::log10(high_)));
+    for (int power = first; power <= last; ++power) {
       for (double step : {1.0, 2.0, 5.0}) {
-        if (decade * step >= low_ && decade * step <= high_) all.push_back(decade * step);
+        double mark = step * std::pow(10, power);
+        if (mark >= low_ && mark <= high_) all.push_back(mark);
       }
     }
     return all;

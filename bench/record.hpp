@@ -4,9 +4,9 @@
 // value: scenario "head", and metric "skipped" or "failed".
 #pragma once
 
-#include <compare>
 #include <nlohmann/json.hpp>
 #include <string>
+#include <tuple>
 #include <vector>
 
 #include "figures.hpp"
@@ -40,7 +40,10 @@ struct series {
   [[nodiscard]] series of(const std::string& other_engine) const {
     return {scenario, live, other_engine, metric};
   }
-  auto operator<=>(const series&) const = default;
+  bool operator<(const series& other) const {
+    return std::tie(scenario, live, engine, metric) <
+           std::tie(other.scenario, other.live, other.engine, other.metric);
+  }
 };
 
 // The numbers of a series, a round each, in the order of rounds.

@@ -82,7 +82,7 @@ class flood {
 };
 
 void run(cell& cell, const std::string& child, std::size_t resident) {
-  if (available_gib() < static_cast<double>(resident / gib) + 1) throw skip("there is too little memory");
+  if (available_gib() < static_cast<double>(resident) / gib + 1) throw skip("there is too little memory");
   cell.make_live();
   auto programs = std::filesystem::read_symlink("/proc/self/exe").parent_path();
   std::string program = programs / ("bench-" + child + "-child");
