@@ -11,11 +11,13 @@
 #include <deque>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <thread>
 #include <vector>
 
 #include "support/apart.hpp"
 #include "support/message.hpp"
+#include "support/sanitizers.hpp"
 #include "support/spawns.hpp"
 
 using std::chrono::milliseconds;
@@ -183,6 +185,9 @@ TEST_CASE(
     "a loop whose handles the program closes itself, before or after the destructor, ends all the same") {
   for (bool before : {true, false}) {
     CAPTURE(before);
+    // Nobody is told that libuv is done with the timer that waits for the last child, and so it stays.
+    std::optional<test::may_leak> timer;
+    if (!before) timer.emplace();
     uv_loop_t loop;
     uv_loop_init(&loop);
     auto reaper = std::make_unique<uvreap::reaper>(loop, test::options_of_this_run());

@@ -4,6 +4,10 @@
 #include <cstdlib>
 #include <string_view>
 
+#if defined(__SANITIZE_ADDRESS__)
+#include <sanitizer/lsan_interface.h>
+#endif
+
 namespace test {
 
 #if defined(__SANITIZE_THREAD__)
@@ -23,6 +27,13 @@ constexpr bool sanitized = false;
 constexpr bool keeps_freed_memory = true;
 #else
 constexpr bool keeps_freed_memory = false;
+#endif
+
+// What this thread allocates while one lives may stay for good.
+#if defined(__SANITIZE_ADDRESS__)
+using may_leak = __lsan::ScopedDisabler;
+#else
+struct may_leak {};
 #endif
 
 // By what valgrind preloads. It lets a vfork be a fork, so that posix_spawn cannot tell why exec failed,

@@ -83,7 +83,7 @@ std::unique_ptr<asked> spawns::close() noexcept {
   if (begun != nullptr && until_ended_) {
     uv_ref(reinterpret_cast<uv_handle_t*>(until_ended_.get()));
     uv_timer_start(until_ended_.get(), call_owner<&spawns::on_tick, uv_timer_t>, 1, 1);
-    self_ = shared_from_this();
+    self_ = shared_from_this();  // for good where the program closes the timer itself: it tells nobody
   } else {
     until_ended_.close();
   }
