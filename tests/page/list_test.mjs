@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import {eventsOf} from '../../apps/jobserver/page/events.js';
-import {countsOf, kindOf, partsOf} from '../../apps/jobserver/page/list.js';
+import {countsOf, keptOf, kindOf, partsOf} from '../../apps/jobserver/page/list.js';
 import {bytesOf, clockOf, endingOf, environmentOf, timeOf} from '../../apps/jobserver/page/texts.js';
 
 let next = 0;
@@ -55,6 +55,13 @@ test('a kind and a search leave what fits both', () => {
   assert.deepEqual(found({search: built.id}), [built.id]);
   assert.deepEqual(found({search: 'srv/data'}), [slow.id]);
   assert.deepEqual(found({search: 'make', kind: 'running'}), []);
+});
+
+test('of too many that have ended the last are kept, and all that live', () => {
+  const jobs = [running(), job(), job(), waiting(), job(), job()];
+  assert.deepEqual(keptOf(jobs, 2), [jobs[0], jobs[3], jobs[4], jobs[5]]);
+  assert.deepEqual(keptOf(jobs, 4), jobs);
+  assert.deepEqual(keptOf(jobs, 9), jobs);
 });
 
 test('jobs are counted by what became of them', () => {

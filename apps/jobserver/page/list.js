@@ -42,6 +42,12 @@ export function countsOf(jobs) {
   return counts;
 }
 
+// Without the first that have ended, where those are more than so many. The jobs are in the order of their ids.
+export function keptOf(jobs, mostEnded) {
+  let above = jobs.filter(job => job.state === 'ended').length - mostEnded;
+  return jobs.filter(job => job.state !== 'ended' || above-- <= 0);
+}
+
 // {running, waiting, ended}, each {jobs, all}: those shown, and how many there are. No part hides the others:
 // shown says how many of each are shown; and the job that is open is shown always.
 export function partsOf(jobs, {kind = 'all', search = '', order = 'newest', shown, open = null}) {

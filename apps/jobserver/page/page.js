@@ -3,7 +3,7 @@
 import {countLateness, countWall, drawCharts, forgetWalls} from './charts.js';
 import {element, setText} from './element.js';
 import {eventsOf} from './events.js';
-import {countsOf, partsOf} from './list.js';
+import {countsOf, keptOf, partsOf} from './list.js';
 import {Row} from './row.js';
 import * as server from './server.js';
 import {clockOf, environmentOf} from './texts.js';
@@ -37,11 +37,11 @@ function put(job) {
   drawSoon();
 }
 
-// The server may keep a million of them.
 function forgetOldest() {
-  const ended = [...jobs.values()].filter(job => job.state === 'ended');
-  if (ended.length < mostEnded * 1.1) return;
-  for (const job of ended.sort((one, other) => one.id < other.id ? -1 : 1).slice(0, ended.length - mostEnded)) {
+  if (jobs.size < mostEnded * 1.1) return;
+  const kept = new Set(keptOf([...jobs.values()].sort((one, other) => one.id < other.id ? -1 : 1), mostEnded));
+  for (const job of jobs.values()) {
+    if (kept.has(job)) continue;
     jobs.delete(job.id);
     orders.delete(job.id);
   }
@@ -320,8 +320,8 @@ function heard({event, data}) {
 }
 
 async function reload(signal) {
-  const told = [];
-  for await (const job of server.allJobs(signal)) told.push(job);
+  let told = [];  // of perhaps a million
+  for await (const page of server.pagesOfJobs(signal)) told = keptOf(told.concat(page), mostEnded);
   jobs.clear();
   forgetWalls();
   for (const job of told) put(job);

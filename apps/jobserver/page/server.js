@@ -34,11 +34,11 @@ export const start = order => askJson('v1/jobs', {
 
 export const end = id => askJson('v1/jobs/' + id, {method: 'DELETE'});
 
-// All that the server has, of which it lists the arguments cut.
-export async function* allJobs(signal) {
+// All that the server has, in the order of their ids and with long arguments cut.
+export async function* pagesOfJobs(signal) {
   for (let after = ''; after !== null;) {
     const page = await askJson('v1/jobs?limit=1000' + (after && '&after=' + after), {signal});
-    yield* page.jobs;
+    yield page.jobs;
     after = page.next;
   }
 }
