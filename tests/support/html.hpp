@@ -58,6 +58,7 @@ class html {
     return found;
   }
   [[nodiscard]] const element* by_id(const std::string& id) const {
+    if (id.empty()) return nullptr;
     auto found = std::find_if(elements.begin(), elements.end(),
                               [&](const element& each) { return each.value("id") == id; });
     return found != elements.end() ? &*found : nullptr;
