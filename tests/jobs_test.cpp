@@ -221,3 +221,32 @@ TEST_CASE("any number of those that wait may fail, at once or later") {
   CHECK(rig.all->counted().not_started == 1000);
   CHECK(rig.told.back() == "end b not started");
 }
+
+TEST_CASE("ids go on after the newest that is kept, though the clock was set back since") {
+  uv_loop_t loop{};
+  REQUIRE(uv_loop_init(&loop) == 0);
+  settings options;
+  options.max_jobs = 0;
+  store kept;
+  REQUIRE(kept.open("", {.jobs = 2000, .bytes = 1 << 24}).empty());
+  job of_the_future;
+  of_the_future.id = "f1a225f1-d872-7000-8fd7-426d1d5c2d3b";
+  of_the_future.asked.argv = {"true"};
+  REQUIRE(kept.begin(of_the_future));
+  slow_children none;
+  jobs all(loop, none, kept, options);
+  all.on_change = [](const char*, const job&, std::size_t) {};
+  job_request asked;
+  asked.argv = {"true"};
+  std::string last = of_the_future.id;
+  for (int i = 0; i < 3; ++i) {
+    all.start(asked, "test", [&last](const jobs::outcome& outcome) {
+      REQUIRE(outcome.made != nullptr);
+      CHECK(outcome.made->id > last);
+      last = outcome.made->id;
+    });
+  }
+  all.close();
+  uv_run(&loop, UV_RUN_DEFAULT);
+  CHECK(uv_loop_close(&loop) == 0);
+}

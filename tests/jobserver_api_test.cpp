@@ -1,6 +1,7 @@
 // uvreap-jobserver and its own description: every answer is one that /v1/openapi.json describes.
 #include <doctest/doctest.h>
 
+#include <cstring>
 #include <set>
 #include <string>
 
@@ -21,7 +22,9 @@ class asker {
   test::http_reply ask(const std::string& method, const std::string& path, const std::string& id = "",
                        const std::string& more = "") {
     std::string target = path;
-    if (auto at = target.find("{id}"); at != std::string::npos) target.replace(at, 4, id);
+    for (const char* part : {"{id}", "{file}"}) {
+      if (auto at = target.find(part); at != std::string::npos) target.replace(at, std::strlen(part), id);
+    }
     std::string lower = method == "GET" ? "get" : method == "POST" ? "post" : "delete";
     auto reply = method == "POST" ? server_.post(more) : server_.ask(method, target + more);
     std::string why = api_.why_not(lower, path, reply);
@@ -56,8 +59,10 @@ TEST_CASE("every path is described, and answers as it is described") {
   job_server server({"--allow-any", "--max-jobs", "2", "--max-queue", "2"});
   asker asker(server);
   std::string nobody = "01a225f1-d872-7000-8fd7-426d1d5c2d3b";
-  for (const char* path : {"/", "/page.js", "/healthz", "/metrics", "/v1/openapi.json"})
-    asker.ask("GET", path);
+  for (const char* path : {"/", "/healthz", "/metrics", "/v1/openapi.json"}) asker.ask("GET", path);
+  for (const json& file : asker.api().paths()["/{file}"]["get"]["parameters"][0]["schema"]["enum"]) {
+    CHECK(asker.ask("GET", "/{file}", file).status == 200);
+  }
 
   auto runs =
       asker.ask("POST", "/v1/jobs", "", R"({"argv": ["sleep", "600"], "timeout": 700.5, "cwd": "/"})");
@@ -128,6 +133,7 @@ TEST_CASE("what needs a token is described so, and the rest does not need it") {
     if (auto at = target.find("{id}"); at != std::string::npos) {
       target.replace(at, 4, "01a225f1-d872-7000-8fd7-426d1d5c2d3b");
     }
+    if (target == "/{file}") target = "/page.js";
     bool is_open = item["get"].contains("security");
     CHECK((server.ask("GET", target).status == 401) == !is_open);
     CHECK(item["get"]["responses"].contains("401") == !is_open);

@@ -101,6 +101,22 @@ TEST_CASE("systemd is told when the server is ready, reads its lists again, and 
   CHECK(notices.next() == "STOPPING=1");
 }
 
+TEST_CASE("by systemd-analyze: the units are as systemd wants them") {
+  if (std::system("command -v systemd-analyze >/dev/null 2>&1") != 0) {
+    MESSAGE("SKIP: systemd-analyze is not installed (Debian: systemd)");
+    return;
+  }
+  // The units that the build made, but with the program where it is now.
+  std::string directory = "/tmp/uvreap-units-XXXXXX";
+  REQUIRE(::mkdtemp(directory.data()) != nullptr);
+  std::string unit = directory + "/uvreap-jobserver.";
+  std::string said = output_of("d=$(readlink -f " + program + ") && cp $UVREAP_UNITS/*.socket " + directory +
+                               " && sed \"s|^ExecStart=[^ ]*|ExecStart=$d|\" $UVREAP_UNITS/*.service >" +
+                               unit + "service && systemd-analyze verify --man=no " + unit + "service " +
+                               unit + "socket 2>&1; echo status $?; rm -r " + directory);
+  CHECK(said == "status 0\n");
+}
+
 TEST_CASE("sockets that systemd hands over are listened to, and no job has them") {
   test::clean_floor floor;
   int socket = ::socket(AF_INET, SOCK_STREAM, 0);

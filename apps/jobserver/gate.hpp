@@ -11,6 +11,8 @@ class gate {
  public:
   gate(const settings& settings, const token& token) : settings_(settings), token_(token) {}
 
+  [[nodiscard]] bool needs_token() const { return token_.is_needed(); }
+
   // host: what the request says that we are called.
   [[nodiscard]] std::optional<http_answer> refuse_stranger(const http_request&,
                                                            const std::optional<std::string>& host) const;

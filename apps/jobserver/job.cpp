@@ -17,6 +17,12 @@ std::int64_t ms_of(std::chrono::system_clock::time_point time) {
 
 json or_null(bool is_there, json value) { return is_there ? std::move(value) : json(); }
 
+json names_of(const std::map<std::string, std::string>& env) {
+  json names = json::array();
+  for (const auto& [name, value] : env) names.push_back(name);
+  return names;
+}
+
 json output_of(const job& job, stream which) {
   const auto& output = job.outputs[static_cast<std::size_t>(which)];
   if (!output) return {{"bytes", 0}, {"cut", nullptr}};
@@ -52,6 +58,8 @@ json job::full(std::size_t position) const {
           {"argv", asked.argv},
           {"cwd", or_null(!asked.cwd.empty(), asked.cwd)},
           {"timeout", or_null(timeout > 0, timeout)},
+          {"stdin_bytes", input_bytes},
+          {"env_names", names_of(asked.env)},
           {"created_ms", ms_of(created)},
           {"started_ms", started ? json(ms_of(*started)) : json()},
           {"wall_ms", wall_ms()},

@@ -27,6 +27,7 @@ struct job {
   std::string id;
   std::string client;  // who asked for it
   job_request asked;
+  std::size_t input_bytes = 0;  // the input itself goes to the job when it starts
   std::chrono::system_clock::time_point created{};
 
   // From its start on.

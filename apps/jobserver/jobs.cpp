@@ -42,6 +42,7 @@ void jobs::start(job_request asked, std::string client, std::function<void(const
   made->id = ids_.next();
   made->client = std::move(client);
   made->asked = std::move(asked);
+  if (made->asked.input) made->input_bytes = made->asked.input->size();
   made->created = std::chrono::system_clock::now();
   if (!waits) made->started = made->created;
   if (!store_.begin(*made)) {

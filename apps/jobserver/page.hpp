@@ -1,9 +1,15 @@
-// What the build puts into the program: the page of GET / and its script (page/index.html, page/page.js), and
-// the description of the API (openapi.json).
+// What the build puts into the program: the files of the page (page/), and the description of the API
+// (openapi.json).
 #pragma once
 
+#include <span>
 #include <string_view>
 
-extern const std::string_view page_html;
-extern const std::string_view page_script;
+struct page_file {
+  std::string_view path;  // where it is had
+  const char* type;
+  std::string_view text;
+};
+
+extern const std::span<const page_file> page_files;
 extern const std::string_view openapi_json;

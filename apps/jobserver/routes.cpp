@@ -1,5 +1,6 @@
 #include "routes.hpp"
 
+#include <algorithm>
 #include <charconv>
 #include <map>
 
@@ -8,7 +9,7 @@
 
 namespace {
 
-enum class place { page, script, health, metrics, openapi, jobs, job, output, error_output, events, nowhere };
+enum class place { page, health, metrics, openapi, jobs, job, output, error_output, events, nowhere };
 
 struct destination {
   place where = place::nowhere;
@@ -20,13 +21,21 @@ bool is_deprecated(const std::string& path) {
   return path == "/jobs" || path.starts_with("/jobs/") || path == "/events";
 }
 
+const page_file* page_file_at(std::string_view path) {
+  auto found = std::find_if(page_files.begin(), page_files.end(),
+                            [path](const page_file& file) { return file.path == path; });
+  return found != page_files.end() ? &*found : nullptr;
+}
+
 destination destination_of(std::string path) {
   if (is_deprecated(path)) path.insert(0, "/v1");
-  static const std::map<std::string, place> places{
-      {"/", place::page},           {"/page.js", place::script},          {"/healthz", place::health},
-      {"/metrics", place::metrics}, {"/v1/openapi.json", place::openapi}, {"/v1/jobs", place::jobs},
-      {"/v1/events", place::events}};
+  static const std::map<std::string, place> places{{"/healthz", place::health},
+                                                   {"/metrics", place::metrics},
+                                                   {"/v1/openapi.json", place::openapi},
+                                                   {"/v1/jobs", place::jobs},
+                                                   {"/v1/events", place::events}};
   if (auto found = places.find(path); found != places.end()) return {found->second};
+  if (page_file_at(path) != nullptr) return {place::page};
   constexpr std::string_view before_id = "/v1/jobs/";
   if (!path.starts_with(before_id)) return {};
   std::string rest = path.substr(before_id.size());
@@ -52,7 +61,7 @@ bool is_method_of(place where, method how) {
 }
 
 bool needs_token(place where) {
-  return where != place::page && where != place::script && where != place::health && where != place::openapi;
+  return where != place::page && where != place::health && where != place::openapi;
 }
 
 bool is_json(std::string_view type) {
@@ -61,10 +70,16 @@ bool is_json(std::string_view type) {
   return same_name(type, "application/json");
 }
 
-http_answer page(std::string_view text, const char* type) {
-  http_answer answer{200, std::string(text), type};
+// The page is told beforehand whether it needs a token: to be refused first is an error in the browser's
+// console.
+http_answer page(const page_file& file, bool needs_token) {
+  http_answer answer{200, std::string(file.text), file.type};
+  constexpr std::string_view blank = "{{token}}";
+  if (auto at = answer.body.find(blank); file.path == "/" && at != std::string::npos) {
+    answer.body.replace(at, blank.size(), needs_token ? "needed" : "none");
+  }
   answer.fields = {{"Content-Security-Policy",
-                    "default-src 'none'; script-src 'self'; style-src 'unsafe-inline'; img-src data:; "
+                    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
                     "connect-src 'self'; form-action 'none'; base-uri 'none'; frame-ancestors 'none'"},
                    {"X-Content-Type-Options", "nosniff"},
                    {"Cache-Control", "no-cache"}};
@@ -121,9 +136,7 @@ void routes::answer(const http_request& request, const http_reply& to) {
   const http_reply reply = is_known && is_deprecated(target->path) ? deprecated(target->path, to) : to;
   switch (where) {
     case place::page:
-      return reply(page(page_html, "text/html; charset=utf-8"));
-    case place::script:
-      return reply(page(page_script, "text/javascript; charset=utf-8"));
+      return reply(page(*page_file_at(target->path), gate_.needs_token()));
     case place::health:
       return reply({is_draining ? 503 : 200, is_draining ? "draining\n" : "ok\n", "text/plain"});
     case place::metrics:

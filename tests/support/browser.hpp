@@ -3,7 +3,10 @@
 //     test::browser browser("/usr/bin/chromium");
 //     browser.open("http://localhost:8080/");
 //     browser.until("document.title === 'ready'");
+//     browser.press("Tab");
+//     browser.show(390, 844, true);
 //     browser.screenshot("page.png");
+//     CHECK(browser.complaints() == "");
 #pragma once
 
 #include <doctest/doctest.h>
@@ -15,12 +18,15 @@
 
 #include <filesystem>
 #include <fstream>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <string>
 
 namespace test {
 
 class browser {
+  using json = nlohmann::json;
+
  public:
   explicit browser(const char* program) {
     REQUIRE(::mkdtemp(profile_.data()) != nullptr);
@@ -35,6 +41,11 @@ class browser {
     ::close(from[1]);
     to_ = to[1];
     from_ = from[0];
+    auto target = ask("Target.createTarget", {{"url", "about:blank"}});
+    auto attached = ask("Target.attachToTarget", {{"targetId", target["targetId"]}, {"flatten", true}});
+    session_ = attached["sessionId"];
+    for (const char* domain : {"Page", "Runtime", "Log"})
+      ask(std::string(domain) + ".enable", json::object());
   }
 
   ~browser() {
@@ -49,16 +60,18 @@ class browser {
   browser& operator=(const browser&) = delete;
 
   void open(const std::string& url) {
-    auto target = ask("Target.createTarget", {{"url", url}});
-    auto attached = ask("Target.attachToTarget", {{"targetId", target["targetId"]}, {"flatten", true}});
-    session_ = attached["sessionId"];
+    ask("Page.navigate", {{"url", url}});
+    REQUIRE(until("location.href !== 'about:blank' && document.readyState === 'complete'"));
   }
 
+  // What the console has of errors and warnings: a line each.
+  [[nodiscard]] const std::string& complaints() const { return complaints_; }
+
   // What a JavaScript expression comes to.
-  nlohmann::json value(const std::string& expression) {
+  json value(const std::string& expression) {
     auto answer = ask("Runtime.evaluate", {{"expression", expression}, {"returnByValue", true}});
     REQUIRE_MESSAGE(!answer.contains("exceptionDetails"), answer.dump());
-    return answer["result"].value("value", nlohmann::json());
+    return answer["result"].value("value", json());
   }
 
   // False: it did not become true in half a minute.
@@ -69,6 +82,32 @@ class browser {
     }
     return false;
   }
+
+  // As a window of that size has it, in CSS pixels.
+  void show(int width, int height, bool dark = false) {
+    ask("Emulation.setDeviceMetricsOverride",
+        {{"width", width}, {"height", height}, {"deviceScaleFactor", 1}, {"mobile", false}});
+    json scheme{{"name", "prefers-color-scheme"}, {"value", dark ? "dark" : "light"}};
+    ask("Emulation.setEmulatedMedia", {{"features", json::array({scheme})}});
+  }
+
+  // As a keyboard does: a key by its name ("Tab", "Enter", "ArrowRight"), or text into what has the focus.
+  void press(const std::string& key, bool with_shift = false) {
+    static const std::map<std::string, int> codes{
+        {"Tab", 9}, {"Enter", 13}, {" ", 32}, {"ArrowRight", 39}, {"ArrowDown", 40}};
+    json order{{"type", "keyDown"},
+               {"key", key},
+               {"code", key == " " ? "Space" : key},
+               {"windowsVirtualKeyCode", codes.at(key)},
+               {"modifiers", with_shift ? 8 : 0}};
+    if (key == "Enter") order["text"] = "\r";
+    if (key == " ") order["text"] = " ";
+    ask("Input.dispatchKeyEvent", order);
+    order["type"] = "keyUp";
+    order.erase("text");
+    ask("Input.dispatchKeyEvent", order);
+  }
+  void type(const std::string& text) { ask("Input.insertText", {{"text", text}}); }
 
   void screenshot(const std::string& file) {
     std::string text = ask("Page.captureScreenshot", {{"format", "png"}})["data"];
@@ -91,16 +130,31 @@ class browser {
     ::_exit(127);
   }
 
-  nlohmann::json ask(const std::string& method, nlohmann::json parameters) {
-    nlohmann::json order{{"id", ++last_id_}, {"method", method}, {"params", std::move(parameters)}};
+  json ask(const std::string& method, json parameters) {
+    json order{{"id", ++last_id_}, {"method", method}, {"params", std::move(parameters)}};
     if (!session_.empty()) order["sessionId"] = session_;
     std::string text = order.dump();
     REQUIRE(::write(to_, text.c_str(), text.size() + 1) == static_cast<ssize_t>(text.size() + 1));
     for (;;) {
-      auto message = nlohmann::json::parse(next_message());
+      auto message = json::parse(next_message());
+      hear(message);
       if (message.value("id", 0) != last_id_) continue;
       REQUIRE_MESSAGE(message.contains("result"), message.dump());
       return message["result"];
+    }
+  }
+
+  void hear(const json& message) {
+    std::string what = message.value("method", "");
+    if (what == "Runtime.exceptionThrown") {
+      complaints_ += message["params"]["exceptionDetails"].dump() + '\n';
+    } else if (what == "Log.entryAdded") {
+      const auto& entry = message["params"]["entry"];
+      if (entry["level"] != "info" && entry["level"] != "verbose") {
+        complaints_ += entry.value("text", "") + ' ' + entry.value("url", "") + '\n';
+      }
+    } else if (what == "Runtime.consoleAPICalled") {
+      complaints_ += message["params"].dump() + '\n';
     }
   }
 
@@ -144,6 +198,7 @@ class browser {
   int from_ = -1;
   int last_id_ = 0;
   std::string session_;
+  std::string complaints_;
   std::string read_;
 };
 

@@ -17,6 +17,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <cstdlib>
@@ -163,7 +164,9 @@ class job_server {
   static std::vector<std::string> with_index(std::vector<std::string> arguments) {
     if (const char* kind = std::getenv("UVREAP_TEST_BACKEND"))
       arguments.insert(arguments.end(), {"--backend", kind});
-    arguments.insert(arguments.end(), {"--port", "0"});
+    if (std::find(arguments.begin(), arguments.end(), "--port") == arguments.end()) {
+      arguments.insert(arguments.end(), {"--port", "0"});
+    }
     return arguments;
   }
 

@@ -1,241 +1,456 @@
-'use strict';
-// Live jobs: what ran before we came by GET v1/jobs, everything after that by the events of v1/events. Those
-// are read by fetch, since an EventSource cannot send the token. URLs are relative: a proxy may add a prefix.
+// The page: what ran before it came is had by GET v1/jobs, everything after that by the events of v1/events.
 
-const shown = 50;  // ended jobs in the table
-const seconds = 60;  // of lateness in its picture
-const wallClasses = [1, 3, 10, 30, 100, 300, 1000, 3000, 10000, 30000, Infinity];  // ms, upper ends
+import {countLateness, countWall, drawCharts, forgetWalls} from './charts.js';
+import {element, setText} from './element.js';
+import {eventsOf} from './events.js';
+import {countsOf, keptOf, partsOf} from './list.js';
+import {Row} from './row.js';
+import * as server from './server.js';
+import {clockOf, environmentOf} from './texts.js';
+import {BrokenLine, lineOf, wordsOf} from './words.js';
 
-const running = new Map();  // id -> job, with the time that it was begun by our clock
-const wallCounts = wallClasses.map(() => 0);
-const lateness = [];
-let endedCount = 0;
-let token = sessionStorage.getItem('token') || '';
+const atFirst = {running: 5, waiting: 5, ended: 25};  // rows that are shown of each part
+const moreRows = 100;
+const mostEnded = 2000;  // that the page holds
+const drawEvery = 250;  // ms
+const silence = 10000;  // ms without an event, of which one comes each second: the connection is dead
+const latestRetry = 10000;  // ms
 
 const at = id => document.getElementById(id);
 
-function element(name, properties = {}, ...children) {
-  const made = Object.assign(document.createElement(name), properties);
-  made.append(...children);
-  return made;
+const jobs = new Map();  // by id, as the server told them last, with the time of that by our clock (toldAt)
+const rows = new Map();  // by id, those that are shown
+const orders = new Map();  // by id, what was asked for from here: the server keeps no input
+const shown = {...atFirst};
+let open = null;  // the id of the job that is open
+let isLive = false;
+let goneSince = 0;
+let isDrawDue = false;
+
+// ---- The jobs ----
+
+function put(job) {
+  const before = jobs.get(job.id);
+  if (before?.state === 'ended') return;  // an answer that was overtaken by its events
+  jobs.set(job.id, {...job, toldAt: performance.now()});
+  if (job.state === 'ended') countWall(job.wall_ms);
+  drawSoon();
 }
 
-function timeOf(ms) {
-  if (ms < 10) return ms.toFixed(1) + ' ms';
-  if (ms < 1000) return ms.toFixed(0) + ' ms';
-  if (ms < 100000) return (ms / 1000).toFixed(1) + ' s';
-  return (ms / 60000).toFixed(0) + ' min';
-}
-
-async function ask(path, options = {}) {
-  const headers = {...options.headers};
-  if (token) headers.Authorization = 'Bearer ' + token;
-  const answer = await fetch(path, {...options, headers});
-  if (answer.status === 401) at('ask').hidden = false;
-  if (!answer.ok) throw new Error((await answer.json()).detail);
-  return answer;
-}
-
-const askJson = async (path, options) => (await ask(path, options)).json();
-
-// ---- the tables ----
-
-function begin(job) {
-  const wall = element('td', {className: 'wall'});
-  const end = element('button', {textContent: 'end', onclick: () => terminate(job.id)});
-  const row = element('tr', {},
-    element('td', {textContent: job.id.slice(-6), title: job.id}),
-    element('td', {className: 'argv', textContent: job.argv.join(' '), title: job.argv.join(' ')}),
-    wall, element('td', {}, end));
-  at('running').append(row);
-  running.set(job.id, {row, wall, begun: performance.now() - job.wall_ms});
-  count();
-}
-
-function end(job) {
-  running.get(job.id)?.row.remove();
-  running.delete(job.id);
-  ++endedCount;
-  ++wallCounts[wallClasses.findIndex(upper => job.wall_ms <= upper)];
-  const how = job.timed_out ? job.status + ', timed out' : job.status;
-  const row = element('tr', {onclick: () => showOutput(row, job.id)},
-    element('td', {textContent: job.id.slice(-6), title: job.id}),
-    element('td', {className: 'argv', textContent: job.argv.join(' '), title: job.argv.join(' ')}),
-    element('td', {className: job.exit_code === 0 ? 'good' : 'bad', textContent: how, title: how}),
-    element('td', {className: 'wall', textContent: timeOf(job.wall_ms)}));
-  row.dataset.job = job.id;
-  at('ended').prepend(row);
-  while (at('ended').children.length > shown) at('ended').lastElementChild.remove();
-  count();
-}
-
-function count() {
-  at('running-count').textContent = running.size || '';
-  at('ended-count').textContent = endedCount || '';
-}
-
-async function showOutput(row, id) {
-  if (row.nextElementSibling?.dataset.of) return row.nextElementSibling.remove();
-  let text;
-  try {
-    const job = await askJson('v1/jobs/' + id);
-    text = '';
-    for (const stream of ['stdout', 'stderr']) {
-      text += await (await ask('v1/jobs/' + id + '/' + stream)).text();
-      if (job[stream].cut) text += '\n[' + stream + ' is cut by ' + job[stream].cut + ']\n';
-    }
-    text = text.trimEnd() || '(no output)';
-    if (job.usage) {
-      text += '\n\nCPU ' + timeOf((job.usage.user_us + job.usage.system_us) / 1000) +
-        ', max RSS ' + (job.usage.max_rss_bytes / 1048576).toFixed(1) + ' MiB';
-    }
-  } catch (error) {
-    text = error.message;
-  }
-  const more = element('tr', {}, element('td', {className: 'output', colSpan: 4}, element('pre', {textContent: text})));
-  more.dataset.of = id;
-  row.after(more);
-}
-
-async function terminate(id) {
-  try {
-    await ask('v1/jobs/' + id, {method: 'DELETE'});
-  } catch (error) {
-    say(error.message, 'bad');
+function forgetOldest() {
+  if (jobs.size < mostEnded * 1.1) return;
+  const kept = new Set(keptOf([...jobs.values()].sort((one, other) => one.id < other.id ? -1 : 1), mostEnded));
+  for (const job of jobs.values()) {
+    if (kept.has(job)) continue;
+    jobs.delete(job.id);
+    orders.delete(job.id);
   }
 }
 
-// ---- the pictures ----
+const wallOf = (job, now) => job.state === 'running' && isLive ? job.wall_ms + now - job.toldAt : job.wall_ms;
 
-function svg(name, attributes, text) {
-  const made = document.createElementNS('http://www.w3.org/2000/svg', name);
-  for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
-  if (text !== undefined) made.textContent = text;
-  return made;
+// ---- The list ----
+
+function drawSoon() {
+  if (isDrawDue) return;
+  isDrawDue = true;
+  setTimeout(() => {
+    isDrawDue = false;
+    draw();
+  }, drawEvery);
 }
 
-// bars: [{value, label, title}]
-function draw(picture, bars, highest, highestLabel) {
-  const width = picture.clientWidth, height = picture.clientHeight, foot = 18, head = 16;
-  const step = width / bars.length;
-  const parts = [svg('text', {x: 0, y: 10}, highestLabel)];
-  bars.forEach((bar, i) => {
-    const tall = highest > 0 ? (height - foot - head) * bar.value / highest : 0;
-    const rect = svg('rect', {x: i * step + 1, y: height - foot - tall, width: Math.max(step - 2, 1), height: Math.max(tall, bar.value > 0 ? 1 : 0), rx: 1});
-    rect.append(svg('title', {}, bar.title));
-    parts.push(rect);
-    if (bar.label) parts.push(svg('text', {x: i * step + step / 2, y: height - 4, 'text-anchor': 'middle'}, bar.label));
-  });
-  parts.push(svg('line', {x1: 0, x2: width, y1: height - foot, y2: height - foot, stroke: 'var(--line)'}));
-  picture.replaceChildren(...parts);
-}
-
-function drawAll() {
-  const most = Math.max(...wallCounts);
-  draw(at('walls'), wallClasses.map((upper, i) => {
-    const label = upper === Infinity ? 'more' : upper < 100 ? upper + ' ms' : upper / 1000 + ' s';
-    return {value: wallCounts[i], label, title: wallCounts[i] + ' up to ' + label};
-  }), most, most ? most + (most === 1 ? ' job' : ' jobs') : 'none yet');
-  const bars = lateness.map(ms => ({value: ms, title: ms.toFixed(1) + ' ms'}));
-  while (bars.length < seconds) bars.unshift({value: 0, title: ''});
-  const worst = Math.max(0, ...lateness);
-  draw(at('late'), bars, Math.max(worst, 5), lateness.length ? 'worst ' + worst.toFixed(1) + ' ms' : '');
-}
-
-function tick() {
+function draw() {
+  forgetOldest();
+  const focused = document.activeElement;
+  const find = at('find').elements;
+  const {value: kind} = find.kind, {value: search} = find.search, {value: order} = find.order;
+  const parts = partsOf(jobs.values(), {kind, search, order, shown, open});
   const now = performance.now();
-  for (const job of running.values()) job.wall.textContent = timeOf(now - job.begun);
-  drawAll();
+  const left = new Set(rows.keys());
+  const places = new Map();
+  const scrolled = [...document.querySelectorAll('.details pre')].map(pre => [pre, pre.scrollTop]);
+  [...jobs.values()].filter(job => job.state === 'queued').map(job => job.id).sort().forEach((id, i) => places.set(id, i + 1));
+  for (const [name, part] of Object.entries(parts)) {
+    drawPart(name, part);
+    const list = at(name).querySelector('ul');
+    const ids = new Set(part.jobs.map(job => job.id));
+    for (const line of [...list.children]) if (!ids.has(line.dataset.job)) line.remove();  // so that those after it stay
+    part.jobs.forEach((job, i) => {
+      const row = rowOf(job);
+      row.update(job, wallOf(job, now), places.get(job.id));
+      if (list.children[i] !== row.whole) list.insertBefore(row.whole, list.children[i] ?? null);
+      left.delete(job.id);
+    });
+  }
+  for (const id of left) {
+    if (id === open) open = null;
+    rows.get(id).close();
+    rows.get(id).whole.remove();
+    rows.delete(id);
+  }
+  drawCounts(parts);
+  drawCharts(at('walls'), at('late'));
+  for (const [pre, top] of scrolled) if (pre.scrollTop !== top) pre.scrollTop = top;  // its row moved
+  keepFocus(focused);
 }
 
-// ---- what comes ----
+// Its row may have moved or gone, and the button itself with what could be done.
+function keepFocus(focused) {
+  if (focused === document.activeElement && !focused.hidden && !focused.disabled) return;
+  if (!focused.isConnected) return at('jobs').focus({preventScroll: true});
+  const kept = focused.hidden || focused.disabled ? focused.closest('li')?.querySelector('.command') : focused;
+  kept?.focus({preventScroll: true});
+}
+
+function rowOf(job) {
+  if (!rows.has(job.id)) rows.set(job.id, new Row(job, {toggle, stop, again, edit, copy: row => copy(row.line)}));
+  return rows.get(job.id);
+}
+
+function drawPart(name, part) {
+  const whole = at(name);
+  whole.hidden = !part.all;
+  whole.querySelector('.count').textContent = part.all;
+  const hidden = part.all - part.jobs.length;
+  const more = whole.querySelector('.show-more'), fewer = whole.querySelector('.show-fewer');
+  more.hidden = hidden <= 0;
+  more.textContent = 'Show ' + Math.min(hidden, moreRows) + ' more' + (hidden > moreRows ? ' of ' + hidden : '');
+  fewer.hidden = shown[name] === atFirst[name];
+}
+
+function drawCounts(parts) {
+  const counts = countsOf(jobs.values());
+  for (const count of document.querySelectorAll('[data-count]')) count.textContent = counts[count.dataset.count] || '';
+  at('find').hidden = !jobs.size;
+  at('empty').hidden = jobs.size > 0 || !isLive;
+  at('no-match').hidden = !jobs.size || Object.values(parts).some(part => part.all);
+  document.title = (isLive ? counts.running ? counts.running + ' running – ' : '' : 'not connected – ') + 'uvreap-jobserver';
+}
+
+for (const name of Object.keys(atFirst)) {
+  at(name).querySelector('.show-more').onclick = () => {
+    shown[name] += moreRows;
+    draw();
+  };
+  at(name).querySelector('.show-fewer').onclick = () => {
+    shown[name] = atFirst[name];
+    draw();
+    at(name).querySelector('.show-more').focus();
+  };
+}
+
+at('find').onsubmit = submitted => submitted.preventDefault();
+at('find').oninput = () => {
+  // One kind alone has the room of all.
+  const kind = at('find').elements.kind.value;
+  for (const name of Object.keys(atFirst)) shown[name] = kind === 'all' ? atFirst[name] : moreRows;
+  draw();
+};
+at('show-all').onclick = () => {
+  at('find').reset();
+  at('find').oninput();
+  at('search').focus();
+};
+
+// ---- What is done with a job ----
+
+async function toggle(row) {
+  if (open !== null) rows.get(open)?.close();
+  const {id} = row.job;
+  open = open === id ? null : id;
+  if (open) await openRow(row);
+}
+
+// One at a time: a browser has six connections to a server, and one that is followed takes two.
+async function openRow(row) {
+  try {
+    const full = await server.askJson('v1/jobs/' + row.job.id);
+    if (open === row.job.id && !row.isOpen) row.open(full);
+  } catch (error) {
+    say(textOf(error), 'bad');
+    if (open === row.job.id) open = null;
+  }
+}
+
+async function stop(row) {
+  try {
+    put(await server.end(row.job.id));
+    say('Asked to end: ' + row.line);
+  } catch (error) {
+    say(textOf(error), 'bad');
+  }
+}
+
+// Where the server does not have all of what was asked for, the form is filled as far as it goes.
+async function again(row) {
+  try {
+    const known = orders.get(row.job.id);
+    const full = known ? null : await server.askJson('v1/jobs/' + row.job.id);
+    if (full && (full.stdin_bytes || full.env_names?.length)) {
+      fill(full);
+      const what = [full.stdin_bytes ? 'its input' : '', full.env_names?.length ? 'the values of ' + full.env_names.join(', ') : ''];
+      say('The server does not keep ' + what.filter(Boolean).join(' and ') + ': please fill that in, then run it.', 'bad');
+      return;
+    }
+    await run(known ?? orderOf(full));
+  } catch (error) {
+    say(textOf(error), 'bad');
+  }
+}
+
+async function edit(row) {
+  try {
+    fill(orders.get(row.job.id) ?? await server.askJson('v1/jobs/' + row.job.id));
+  } catch (error) {
+    say(textOf(error), 'bad');
+  }
+}
+
+function orderOf(job) {
+  const order = {argv: job.argv};
+  if (job.timeout) order.timeout = job.timeout;
+  if (job.cwd) order.cwd = job.cwd;
+  return order;
+}
+
+async function copy(text) {
+  try {
+    await navigator.clipboard.writeText(text);
+    say('Copied.');
+  } catch {
+    say('This browser lets no page copy here; select it instead.', 'bad');
+  }
+}
+
+// ---- Running a command ----
+
+const form = at('start').elements;
+
+async function run(order) {
+  const job = await server.start(order);
+  orders.set(job.id, order);
+  if (!jobs.has(job.id)) put(job);  // else its events have overtaken this
+  say((job.state === 'queued' ? 'It waits, as number ' + job.position + ': ' : 'Started: ') + lineOf(order.argv), 'good');
+  if (open !== null) rows.get(open)?.close();
+  open = job.id;
+  draw();
+  if (rows.has(job.id)) await openRow(rows.get(job.id));
+}
+
+function orderOfForm() {
+  const order = {argv: wordsOf(form.command.value).words};
+  if (form.timeout.value) order.timeout = Number(form.timeout.value);
+  if (form.stdin.value) order.stdin = form.stdin.value;
+  if (form.cwd.value) order.cwd = form.cwd.value;
+  const env = environmentOf(form.env.value);
+  if (Object.keys(env).length) order.env = env;
+  return order;
+}
+
+// order: or a job, which has no input and of the environment the names alone.
+function fill(order) {
+  form.command.value = lineOf(order.argv);
+  form.timeout.value = order.timeout ?? '';
+  form.stdin.value = order.stdin ?? '';
+  form.cwd.value = order.cwd ?? '';
+  const env = order.env ? Object.entries(order.env).map(pair => pair.join('=')) : (order.env_names ?? []).map(name => name + '=');
+  form.env.value = env.join('\n');
+  at('more').open = Boolean(form.stdin.value || form.cwd.value || form.env.value || order.stdin_bytes);
+  preview();
+  form.command.focus();
+}
+
+// As tall as what is in it.
+function fitCommand() {
+  form.command.style.height = 'auto';
+  form.command.style.height = form.command.scrollHeight + 2 + 'px';
+}
+
+function preview() {
+  const {command} = form;
+  fitCommand();
+  const said = at('preview');
+  said.className = 'soft';
+  if (!command.value.trim()) {
+    said.textContent = 'Words and quotes as in a shell, but no shell is run.';
+    return;
+  }
+  try {
+    const {words, sign} = wordsOf(command.value);
+    said.replaceChildren(...words.flatMap(word => [element('code', {textContent: word}), ' ']));
+    if (sign) said.append('No shell is run: ' + sign + ' is text as any other.');
+  } catch (error) {
+    said.textContent = error.message;
+    said.className = 'bad';
+  }
+}
+
+form.command.oninput = preview;
+form.command.onkeydown = event => {
+  if (event.key !== 'Enter' || event.shiftKey || event.isComposing) return;
+  event.preventDefault();
+  at('start').requestSubmit();
+};
+
+at('start').onsubmit = async submitted => {
+  submitted.preventDefault();
+  try {
+    await run(orderOfForm());
+  } catch (error) {
+    say(textOf(error), 'bad');
+  }
+};
 
 function say(text, kind = 'soft') {
   at('said').textContent = text;
   at('said').className = kind;
 }
 
+function textOf(error) {
+  const isKnown = error instanceof server.Refused || error instanceof BrokenLine || error.name !== 'TypeError';
+  return isKnown ? error.message : 'The server does not answer.';
+}
+
+// ---- The server's events, and what is when it is gone ----
+
 function heard({event, data}) {
-  if (event === 'start' && !running.has(data.id)) begin(data);
-  if (event === 'end' && !at('ended').querySelector(`[data-job="${data.id}"]`)) end(data);
-  if (event === 'dropped') reload();
-  if (event === 'beat') {
-    lateness.push(data.late_ms);
-    if (lateness.length > seconds) lateness.shift();
-  }
+  if (event === 'queued' || event === 'start' || event === 'end') put(data);
+  if (event === 'beat') countLateness(data.late_ms);
 }
 
-async function reload() {
-  const jobs = [];
-  for (let after = ''; after !== null;) {
-    const page = await askJson('v1/jobs?limit=1000' + (after && '&after=' + after));
-    jobs.push(...page.jobs);
-    after = page.next;
-  }
-  for (const name of ['running', 'ended']) at(name).replaceChildren();
-  running.clear();
-  wallCounts.fill(0);
-  endedCount = 0;
-  for (const job of jobs) {
-    if (job.state === 'ended') end(job);
-    if (job.state === 'running') begin(job);
-  }
-}
-
-// The events of a stream of text, as they come.
-async function* eventsOf(answer) {
-  const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
-  let text = '';
-  for (;;) {
-    const {value, done} = await reader.read();
-    if (done) return;
-    text += value;
-    const blocks = text.split('\n\n');
-    text = blocks.pop();
-    for (const block of blocks) {
-      const event = block.match(/^event: (.*)$/m)?.[1];
-      if (event) yield {event, data: JSON.parse(block.match(/^data: (.*)$/m)[1])};
-    }
-  }
+async function reload(signal) {
+  let told = [];  // of perhaps a million
+  for await (const page of server.pagesOfJobs(signal)) told = keptOf(told.concat(page), mostEnded);
+  jobs.clear();
+  forgetWalls();
+  for (const job of told) put(job);
 }
 
 // The list is read when the events have begun, so that nothing falls between them.
-async function listen() {
+async function listen(stopped) {
+  const {signal} = stopped;
+  let watch = 0;
+  const expectMore = () => {
+    clearTimeout(watch);
+    watch = setTimeout(() => stopped.abort(), silence);
+  };
   try {
-    const answer = await ask('v1/events');
-    await reload();
-    at('state').textContent = 'live';
-    at('state').className = 'good';
-    for await (const event of eventsOf(answer)) heard(event);
-  } catch (error) {
-    if (error.name !== 'TypeError') say(error.message, 'bad');  // what the server said; not that it is gone
+    expectMore();
+    const answer = await server.ask('v1/events', {signal});
+    await reload(signal);
+    becomeLive();
+    for await (const event of eventsOf(answer.body)) {
+      expectMore();
+      heard(event);
+      if (event.event === 'dropped') await reload(signal);
+    }
+  } finally {
+    clearTimeout(watch);
   }
-  at('state').textContent = 'not connected';
-  at('state').className = 'bad';
-  setTimeout(listen, 1000);
 }
 
-at('start').onsubmit = async submitted => {
-  submitted.preventDefault();
-  const form = submitted.target;
-  const text = form.argv.value.trim();
-  try {
-    const order = {argv: text.startsWith('[') ? JSON.parse(text) : text.split(/\s+/)};
-    if (form.timeout.value) order.timeout = Number(form.timeout.value);
-    const job = await askJson('v1/jobs', {method: 'POST', headers: {'Content-Type': 'application/json'}, body: JSON.stringify(order)});
-    say(job.state === 'queued' ? 'It waits, as number ' + job.position + '.' : 'Started.');
-  } catch (error) {
-    say(error.message, 'bad');
+let listening = new AbortController();
+let wake = () => {};
+
+async function connect() {
+  for (let retry = 500;; retry = Math.min(retry * 2, latestRetry)) {
+    while (document.hidden) await new Promise(resolve => wake = resolve);
+    let why = '';
+    try {
+      listening = new AbortController();
+      await listen(listening);
+    } catch (error) {
+      if (error.status === 401) {
+        await askForToken();
+        continue;
+      }
+      why = error instanceof server.Refused ? 'The server refuses: ' + error.message : '';
+    }
+    if (isLive) retry = 500;
+    if (document.hidden) continue;
+    becomeGone(why);
+    await new Promise(resolve => {
+      wake = resolve;
+      setTimeout(resolve, retry);
+    });
   }
-};
+}
+
+function becomeLive() {
+  isLive = true;
+  at('gone').hidden = true;
+  at('state').textContent = 'live';
+  at('state').className = 'live';
+  document.body.classList.remove('stale');
+  const row = rows.get(open);
+  if (row?.isOpen) row.output.show(jobs.get(open) ?? row.job);
+  draw();
+}
+
+function becomeGone(why) {
+  if (isLive || !goneSince) goneSince = Date.now();
+  isLive = false;
+  setText(at('gone-text'), why || 'The server has not answered since ' + clockOf(goneSince) +
+    '. What is shown is as it was then. It is asked again every few seconds.');
+  at('gone').hidden = false;
+  at('state').textContent = 'not connected';
+  at('state').className = 'gone';
+  document.body.classList.add('stale');
+  draw();
+}
+
+// A page that nobody sees holds no connections: a browser has six of them for all its tabs.
+document.addEventListener('visibilitychange', () => {
+  if (!document.hidden) return wake();
+  listening.abort();
+  rows.get(open)?.output?.stop();
+});
+at('try').onclick = () => wake();
+addEventListener('online', () => wake());
+
+// ---- The token ----
+
+let hasToken = () => {};
+
+async function askForToken() {
+  if (server.hasToken()) {
+    at('ask-said').textContent = 'That is not its token.';
+    at('ask-said').className = 'bad';
+  }
+  at('state').textContent = 'needs its token';
+  at('state').className = 'connecting';
+  at('ask').hidden = false;
+  at('token').focus();
+  await new Promise(resolve => hasToken = resolve);
+  at('ask').hidden = true;
+}
 
 at('ask').querySelector('form').onsubmit = submitted => {
   submitted.preventDefault();
-  token = submitted.target.token.value;
-  sessionStorage.setItem('token', token);
-  at('ask').hidden = true;
+  server.useToken(at('token').value);
+  hasToken();
 };
 
-listen();
-setInterval(tick, 250);
-tick();
+// ---- ----
+
+function showExample() {
+  const token = document.documentElement.dataset.token === 'needed' ? ' -H "Authorization: Bearer $TOKEN"' : '';
+  const url = new URL('v1/jobs', location.href).href;
+  at('example').textContent = `curl -H 'Content-Type: application/json'${token} -d '{"argv": ["date"]}' ${url}`;
+}
+at('copy-example').onclick = () => copy(at('example').textContent);
+
+setInterval(() => {
+  if (!document.hidden && isLive) draw();
+}, 1000);
+
+addEventListener('resize', () => {
+  fitCommand();
+  drawCharts(at('walls'), at('late'));
+});
+
+showExample();
+preview();
+if (document.documentElement.dataset.token === 'needed' && !server.hasToken()) await askForToken();
+connect();
