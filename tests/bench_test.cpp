@@ -334,10 +334,9 @@ TEST_CASE("the picture has seven lines, each labelled, and labels that do not ov
 TEST_CASE(
     "what is done by hand and the design's floor tell each child once, one poll after it was collected") {
   scratch place;
-  answer all = bench({"--scenario", "latency", "--engine",
-                      "by_hand,by_hand_at_once,by_hand_probed,lean_epoll,lean_epoll_sigchld,lean_ring,"
-                      "lean_ring_sigchld,uvreap-automatic,uvreap-automatic-when-needed",
-                      "--live", "70", "--rounds", "1", "--samples", "10", "--json", place.file("json")});
+  const std::string engines = "by_hand,by_hand_at_once,by_hand_probed,lean_epoll,lean_epoll_sigchld";
+  answer all = bench({"--scenario", "latency", "--engine", engines + ",lean_ring,lean_ring_sigchld", "--live",
+                      "70", "--rounds", "1", "--samples", "10", "--json", place.file("json")});
   CHECK(all.code == 0);
   std::map<std::string, double> calls;
   std::set<std::string> told;
