@@ -64,6 +64,23 @@ TEST_CASE("CPU time cuts a sweep as the count does") {
   CHECK(rig.stats().longest_sweep <= std::chrono::microseconds(570));
 }
 
+TEST_CASE("without a limit of time a sweep reads no clock: the count alone ends it") {
+  uvreap::options options = with_budget(1'000);
+  options.budget_time = std::chrono::microseconds::max();
+  core_rig rig(options);
+  rig.end_all(rig.born_watched(5'000));
+  rig.kernel.wait4_costs(std::chrono::milliseconds(1), std::chrono::milliseconds(1));
+  rig.wake(notice::sigchld);
+  int sweeps = 1;
+  for (std::uint64_t before = 0; rig.sweep(); before = rig.stats().reaped, ++sweeps) {
+    REQUIRE(rig.stats().reaped - before <= 1'000);
+    REQUIRE(sweeps < 100);
+  }
+  CHECK(rig.stats().reaped == 5'000);
+  CHECK(rig.stats().longest_sweep.count() == 0);
+  CHECK(rig.kernel.calls(test::fake_call::thread_cpu_ns) == 0);
+}
+
 TEST_CASE("time off the CPU does not cut a sweep") {
   uvreap::options options = with_budget(1'000'000);
   core_rig rig(options);
