@@ -123,7 +123,7 @@ void register_at_exit_once() {
 }
 
 // A text of four bytes is in a buffer of ours while a child ends; how much of it is in the file afterwards.
-long length_of_text_after(const std::function<void()>& child_ends) {
+off_t length_of_text_after(const std::function<void()>& child_ends) {
   auto close_file = [](FILE* file) { static_cast<void>(::fclose(file)); };
   std::unique_ptr<FILE, decltype(close_file)> file(::tmpfile(), close_file);
   REQUIRE(file != nullptr);

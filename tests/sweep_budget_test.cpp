@@ -28,8 +28,8 @@ TEST_CASE(
   bool work_left = true;
   while (work_left) {
     work_left = rig.sweep();
-    std::size_t spent = rig.all_delivered().size() - delivered + rig.stats().reaped - reaped;
-    REQUIRE(spent <= static_cast<std::size_t>(budget));  // delivered and collected together
+    std::uint64_t spent = rig.all_delivered().size() - delivered + rig.stats().reaped - reaped;
+    REQUIRE(spent <= static_cast<std::uint64_t>(budget));  // delivered and collected together
     delivered = rig.all_delivered().size();
     reaped = rig.stats().reaped;
     REQUIRE(++sweeps <= 2 * storm / budget + 40);
