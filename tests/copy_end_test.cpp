@@ -12,6 +12,7 @@
 #include <memory>
 
 #include "support/apart.hpp"
+#include "support/immediate_exit.hpp"
 #include "support/stage.hpp"
 #include "uvreap/process.hpp"
 
@@ -74,7 +75,8 @@ int as_first_of_a_namespace() {
 }  // namespace
 
 TEST_CASE(
-    "a child of uvreap::fork may call exit: its code is told, and no exit function of the parent's runs") {
+    "a child of uvreap::fork may call exit: its code is told, and no exit function of the parent's runs" *
+    test::needs_immediate_exit) {
   test::stage stage;
   use_the_thread_pool(stage.loop);
   void* shared = ::mmap(nullptr, sizeof(int), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);

@@ -17,6 +17,7 @@
 
 #include "support/children.hpp"
 #include "support/clean_floor.hpp"
+#include "support/immediate_exit.hpp"
 #include "support/truth_page.hpp"
 #include "uvreap/process.hpp"
 
@@ -122,7 +123,7 @@ void register_at_exit_once() {
 }
 
 // A text of four bytes is in a buffer of ours while a child ends; how much of it is in the file afterwards.
-long length_of_text_after(const std::function<void()>& child_ends) {
+off_t length_of_text_after(const std::function<void()>& child_ends) {
   auto close_file = [](FILE* file) { static_cast<void>(::fclose(file)); };
   std::unique_ptr<FILE, decltype(close_file)> file(::tmpfile(), close_file);
   REQUIRE(file != nullptr);
@@ -131,12 +132,6 @@ long length_of_text_after(const std::function<void()>& child_ends) {
   CHECK(::fflush(file.get()) == 0);
   return ::lseek(::fileno(file.get()), 0, SEEK_END);
 }
-
-#ifdef UVREAP_TEST_PORTABLE_LIBC
-const auto needs_immediate_exit = doctest::skip();
-#else
-const auto needs_immediate_exit = doctest::skip(false);
-#endif
 
 }  // namespace
 
@@ -257,7 +252,7 @@ TEST_CASE("pending signals stay with the parent") {
 }
 
 TEST_CASE("exit in the child runs no atexit function and no static destructor of the parent's" *
-          needs_immediate_exit) {
+          test::needs_immediate_exit) {
   test::clean_floor floor;
   register_at_exit_once();
   test::truth_page page(mark_count);
@@ -278,7 +273,8 @@ TEST_CASE("exit in the child runs no atexit function and no static destructor of
   marks = nullptr;
 }
 
-TEST_CASE("exit in the child writes no text that the parent has in its buffers" * needs_immediate_exit) {
+TEST_CASE("exit in the child writes no text that the parent has in its buffers" *
+          test::needs_immediate_exit) {
   test::clean_floor floor;
   // The control: where even _exit(2) writes the buffers (valgrind does so), nothing can be seen.
   if (length_of_text_after([] { ::waitpid(test::make_child_exiting(1), nullptr, 0); }) != 4) {
@@ -290,7 +286,7 @@ TEST_CASE("exit in the child writes no text that the parent has in its buffers" 
 }
 
 TEST_CASE("exit is survived in the child of a program that has used libuv's thread pool" *
-          needs_immediate_exit) {
+          test::needs_immediate_exit) {
   // libuv's destructor joins the pool's threads, which the child does not have: a crash or a hang (libuv
   // #4443). In a child of its own, so that this program goes on with one thread.
   test::clean_floor floor;

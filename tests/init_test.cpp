@@ -5,6 +5,8 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cstdlib>
+#include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
 #include <set>
@@ -435,6 +437,15 @@ TEST_CASE("8 descriptors are enough, and fewer are told before anything begins")
   CHECK(few.end() == 255);
   CHECK(few.output().empty());
   CHECK(few.errors() == "uvreap init: cannot have enough descriptors: too many open files\n");
+}
+
+TEST_CASE("the static program stays small") {
+  const char* most = std::getenv("UVREAP_INIT_MOST_BYTES");
+  if (most == nullptr) {
+    MESSAGE("SKIP: uvreap-init is not static here, or not optimized");
+    return;
+  }
+  CHECK(std::filesystem::file_size(std::getenv("UVREAP_INIT")) <= std::stoul(most));
 }
 
 TEST_CASE("help is no error") {

@@ -28,8 +28,8 @@ TEST_CASE(
   bool work_left = true;
   while (work_left) {
     work_left = rig.sweep();
-    std::size_t spent = rig.all_delivered().size() - delivered + rig.stats().reaped - reaped;
-    REQUIRE(spent <= static_cast<std::size_t>(budget));  // delivered and collected together
+    std::uint64_t spent = rig.all_delivered().size() - delivered + rig.stats().reaped - reaped;
+    REQUIRE(spent <= static_cast<std::uint64_t>(budget));  // delivered and collected together
     delivered = rig.all_delivered().size();
     reaped = rig.stats().reaped;
     REQUIRE(++sweeps <= 2 * storm / budget + 40);
@@ -62,6 +62,23 @@ TEST_CASE("CPU time cuts a sweep as the count does") {
   for (pid_t pid : pids) REQUIRE(rig.delivered(pid).size() == 1);
   CHECK(rig.stats().longest_sweep >= std::chrono::microseconds(500));
   CHECK(rig.stats().longest_sweep <= std::chrono::microseconds(570));
+}
+
+TEST_CASE("without a limit of time a sweep reads no clock: the count alone ends it") {
+  uvreap::options options = with_budget(1'000);
+  options.budget_time = std::chrono::microseconds::max();
+  core_rig rig(options);
+  rig.end_all(rig.born_watched(5'000));
+  rig.kernel.wait4_costs(std::chrono::milliseconds(1), std::chrono::milliseconds(1));
+  rig.wake(notice::sigchld);
+  int sweeps = 1;
+  for (std::uint64_t before = 0; rig.sweep(); before = rig.stats().reaped, ++sweeps) {
+    REQUIRE(rig.stats().reaped - before <= 1'000);
+    REQUIRE(sweeps < 100);
+  }
+  CHECK(rig.stats().reaped == 5'000);
+  CHECK(rig.stats().longest_sweep.count() == 0);
+  CHECK(rig.kernel.calls(test::fake_call::thread_cpu_ns) == 0);
 }
 
 TEST_CASE("time off the CPU does not cut a sweep") {

@@ -9,7 +9,6 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <cstdio>
 #include <cstdlib>
 #include <string>
 #include <vector>
@@ -53,10 +52,8 @@ pid_t parent_of(pid_t pid) {
   std::string text = contents(proc(pid) + "/stat");
   auto name_end = text.rfind(')');  // the name may hold anything, ')' too
   if (name_end == std::string::npos) return -1;
-  char state = 0;
-  pid_t parent = -1;
-  std::sscanf(text.c_str() + name_end + 1, " %c %d", &state, &parent);
-  return parent;
+  auto parent = text.find_first_of("0123456789", name_end);  // a letter stands before it
+  return parent == std::string::npos ? -1 : static_cast<pid_t>(std::strtol(&text[parent], nullptr, 10));
 }
 
 // Without a child there is no descendant. The kernel says so at once, while /proc has to be read.

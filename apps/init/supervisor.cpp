@@ -48,12 +48,14 @@ supervisor::supervisor(uv_loop_t& loop, const settings& settings, const running_
 
 uvreap::options supervisor::options() {
   // SIGCHLD is blocked and read with all other signals, so none is lost, and the poller has next to nothing
-  // to do. No other code of this process has children.
+  // to do. No other code of this process has children. A sweep keeps nothing else waiting, so its time is
+  // measured for --stats alone.
   uvreap::options chosen{.children = uvreap::scope::any(),
                          .backend = settings_.backend,
                          .sigchld = uvreap::sigchld_use::never,
                          .poll_every = std::chrono::seconds(64),
                          .sole_parent = true};
+  if (stats_ < 0) chosen.budget_time = std::chrono::microseconds::max();
   if (tells_of_orphans()) chosen.on_unclaimed = [this](const uvreap::child_exit& exit) { on_orphan(exit); };
   return chosen;
 }

@@ -14,7 +14,7 @@ using json = nlohmann::ordered_json;
 // In UTC, by RFC 3339: "2026-11-29T05:55:57.123456Z".
 std::string time_text(std::chrono::system_clock::time_point time) {
   auto since = std::chrono::duration_cast<std::chrono::microseconds>(time.time_since_epoch()).count();
-  std::time_t seconds = since / 1'000'000;
+  auto seconds = static_cast<std::time_t>(since / 1'000'000);
   std::tm parts{};
   ::gmtime_r(&seconds, &parts);
   char text[32];

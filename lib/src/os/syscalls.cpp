@@ -141,12 +141,10 @@ int start_time_of(pid_t pid, std::uint64_t* ticks) noexcept {
   if (!proc_has_our_numbers()) return errno = ENOTSUP, -1;
   std::snprintf(path.data(), path.size(), "/proc/%d/stat", pid);
   if (read_small_file(path.data(), text) < 0) return -1;
-  const char* end_of_name = std::strrchr(text.data(), ')');  // the name may hold anything
-  if (end_of_name == nullptr) return errno = ENOTSUP, -1;
-  unsigned long long found = 0;
-  const char* field_22 = " %*c %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %llu";
-  if (std::sscanf(end_of_name + 1, field_22, &found) != 1) return errno = ENOTSUP, -1;
-  *ticks = found;
+  const char* field = std::strrchr(text.data(), ')');  // of field 2, the name, which may hold anything
+  for (int number = 3; number <= 22 && field != nullptr; ++number) field = std::strchr(field + 1, ' ');
+  if (field == nullptr) return errno = ENOTSUP, -1;
+  *ticks = std::strtoull(field, nullptr, 10);
   return 0;
 }
 
