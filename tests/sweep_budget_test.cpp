@@ -57,7 +57,7 @@ TEST_CASE("CPU time cuts a sweep as the count does") {
     REQUIRE(sweeps < 1'000);
   }
   CHECK(most >= 50);
-  CHECK(most <= 57);  // the clock is read every eighth look
+  CHECK(most <= 51);
   CHECK(rig.all_delivered().size() == storm);
   for (pid_t pid : pids) REQUIRE(rig.delivered(pid).size() == 1);
   CHECK(rig.stats().longest_sweep >= std::chrono::microseconds(500));
@@ -81,32 +81,45 @@ TEST_CASE("without a limit of time a sweep reads no clock: the count alone ends 
   CHECK(rig.kernel.calls(test::fake_call::thread_cpu_ns) == 0);
 }
 
-TEST_CASE("time off the CPU does not cut a sweep") {
+TEST_CASE("time off the CPU does not cut a sweep, but for what comes before the CPU clock is read") {
   uvreap::options options = with_budget(1'000'000);
   core_rig rig(options);
   rig.end_all(rig.born_watched(1'000));
-  rig.kernel.wait4_costs(std::chrono::milliseconds(1), std::chrono::nanoseconds(10));
+  rig.kernel.wait4_costs(std::chrono::microseconds(400), std::chrono::nanoseconds(10));
   rig.wake(notice::sigchld);
   while (rig.sweep()) {
   }
   CHECK(rig.stats().reaped == 1'000);
   CHECK(rig.stats().budget_spent_turns == 0);
+  rig.settle();
+  rig.end_all(rig.born_watched(3));
+  rig.kernel.wait4_costs(std::chrono::microseconds(600), std::chrono::nanoseconds(10));
+  rig.wake(notice::sigchld);
+  CHECK(rig.sweep());
+  CHECK(rig.stats().reaped == 1'001);
+  CHECK(rig.stats().budget_spent_turns == 1);
+  rig.settle();
+  CHECK(rig.stats().reaped == 1'003);
 }
 
-TEST_CASE("the CPU clock is read rarely, and at once after a slow wait") {
+TEST_CASE("the CPU clock is read when the time may be over, and not before") {
   core_rig rig(with_budget(64));
-  rig.end_all(rig.born_watched(64));
-  auto reads_of_one_sweep = [&] {
+  auto reads_of_one_sweep = [&](std::chrono::microseconds wall, std::chrono::microseconds cpu) {
+    rig.settle();
+    rig.end_all(rig.born_watched(64));
+    rig.kernel.wait4_costs(wall, cpu);
     auto before = rig.kernel.calls(fake_call::thread_cpu_ns);
     rig.wake(notice::poller);
     REQUIRE(rig.sweep());
     return rig.kernel.calls(fake_call::thread_cpu_ns) - before;
   };
-  CHECK(reads_of_one_sweep() == 1 + 64 / 8);  // at the start, and every eighth look
-  rig.settle();
-  rig.end_all(rig.born_watched(64));
-  rig.kernel.wait4_costs(std::chrono::microseconds(60), std::chrono::nanoseconds(0));
-  CHECK(reads_of_one_sweep() >= 1 + 64);
+  using std::chrono::microseconds;
+  // 64 us by then; a quarter of budget_time is 125.
+  CHECK(reads_of_one_sweep(microseconds(1), microseconds(1)) == 0);
+  // At 130 us, and of 640 us as they pass 500, and for longest_sweep.
+  CHECK(reads_of_one_sweep(microseconds(10), microseconds(10)) <= 3);
+  // Nothing of what comes later is CPU time: the rest, 320 us, is left each time.
+  CHECK(reads_of_one_sweep(microseconds(60), microseconds(0)) <= 64 * 60 / 320 + 3);
 }
 
 TEST_CASE("one wait that used up the time ends the sweep after it") {

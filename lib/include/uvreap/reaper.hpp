@@ -80,8 +80,8 @@ struct UVREAP_API options {
 
   // What one loop turn spends at most: children looked at, delivered or signalled (at least 1), and CPU time
   // of the loop's thread, without your callbacks (at least 1 us). The rest is carried into the next turn.
-  // budget_time microseconds::max(): no limit. Then no clock is read for it, at 2 us a turn less on some
-  // virtual machines, and statistics::longest_sweep stays 0.
+  // budget_time microseconds::max(): no limit. Then no clock is read for it, and statistics::longest_sweep
+  // stays 0.
   int budget = 64;
   std::chrono::microseconds budget_time{500};
 

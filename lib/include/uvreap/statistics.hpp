@@ -37,7 +37,8 @@ struct UVREAP_API statistics {
   std::uint64_t sweeps = 0;
   // Sweeps that left work for the next turn since their budget was spent.
   std::uint64_t budget_spent_turns = 0;
-  std::chrono::nanoseconds longest_sweep{0};  // thread CPU, without the callbacks; see budget_time
+  // Thread CPU, without the callbacks; up to a quarter of budget_time by the monotonic clock.
+  std::chrono::nanoseconds longest_sweep{0};
 
   // Notices, not exits: one may stand for many exits, or for none. Each tick of the poller is one.
   std::uint64_t wakeups_by_sigchld = 0;

@@ -2,8 +2,11 @@
 //
 // CPU time, for a sweep that was put off the CPU has not held the loop up by its own work; and time beside
 // the count, for in a storm of exits 64 wait4 calls took up to 6 ms, spinning on the kernel's task list lock.
-// Reading that clock costs about 0.5 us, so it is read at the start, every few units, and after a step that
-// was slow by the monotonic clock (20 ns). Without a limit of time (microseconds::max()) no clock is read.
+// Reading that clock costs 0.5 us and more, and CPU time cannot be over before it is over by the monotonic
+// clock (20 ns). So it is read when a quarter is over by that one, which most sweeps never reach, and then
+// when the rest may be over. What came before the first reading counts as CPU time, wherever it went: a sweep
+// that is put off the CPU that early goes on in the next turn. Without a limit of time (microseconds::max())
+// no clock is read.
 #pragma once
 
 #include <chrono>
@@ -19,17 +22,18 @@ class budget {
   void spend(int units) noexcept;
 
   // The longer of this sweep and the longest so far, if it has a limit of time. It reads the CPU clock only
-  // if the wall clock, which CPU time cannot exceed, leaves the question open.
+  // if that was read before, and if the wall clock, which CPU time cannot exceed, leaves the question open.
   [[nodiscard]] std::chrono::nanoseconds longer_than(std::chrono::nanoseconds longest) const noexcept;
 
  private:
   int units_;
   bool is_timed_;
   std::uint64_t time_ns_;
+  bool has_looked_ = false;
   std::uint64_t cpu_start_ns_ = 0;
   std::uint64_t start_ns_ = 0;
-  std::uint64_t last_step_ns_ = 0;
-  int until_look_;
+  std::uint64_t now_ns_ = 0;      // after the last step
+  std::uint64_t look_at_ns_ = 0;  // before that it cannot be over
 };
 
 }  // namespace uvreap
