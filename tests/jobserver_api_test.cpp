@@ -128,8 +128,8 @@ TEST_CASE("what needs a token is described so, and the rest does not need it") {
   job_server server({"--token-file", file.path});
   auto api = server.ask("GET", "/v1/openapi.json").json();
   for (const auto& [path, item] : api["paths"].items()) {
-    CAPTURE(path);
     std::string target = path;
+    CAPTURE(target);
     if (auto at = target.find("{id}"); at != std::string::npos) {
       target.replace(at, 4, "01a225f1-d872-7000-8fd7-426d1d5c2d3b");
     }

@@ -126,8 +126,9 @@ TEST_CASE("a request that a proxy could read otherwise is refused, and nothing b
       {length + "X: a\x01z\r\n", order, 400},
       {"Content-Length: " + std::string(18, '9') + "\r\n", order, 413},
   };
-  for (const auto& [lines, body, status] : all) {
-    CAPTURE(lines);
+  for (const auto& each : all) {
+    const auto& [lines, body, status] = each;
+    CAPTURE(std::get<0>(each));
     CHECK(statuses(server, post_head(server, lines) + body + behind) == std::vector{status});
   }
   // libmicrohttpd 0.9.75 answers these itself, and writes the fields of that answer twice.
@@ -173,7 +174,7 @@ TEST_CASE("an upgrade that is offered is not taken, and no other protocol is und
 TEST_CASE("fields that are too long are told") {
   test::clean_floor floor;
   job_server server({"--allow-any"});
-  for (std::size_t length : {9'000, 40'000}) {
+  for (std::size_t length : {9'000UL, 40'000UL}) {
     auto request = server.head("GET", "/healthz") + "Cookie: " + std::string(length, 'a') + "\r\n\r\n";
     CHECK(statuses(server, request) == std::vector{431});
   }

@@ -63,8 +63,9 @@ TEST_CASE("all that the page refers to is there, is relative, and is what its po
   CHECK(parts.contains("terminal.js"));
   const std::map<std::string, std::string> types{
       {"", "text/html"}, {".js", "text/javascript"}, {".css", "text/css"}, {".svg", "image/svg+xml"}};
-  for (const auto& [name, reply] : parts) {
-    CAPTURE(name);
+  for (const auto& part : parts) {
+    const auto& [name, reply] = part;
+    CAPTURE(part.first);
     CHECK(reply.status == 200);
     std::string type = reply.field("Content-Type");
     CHECK(type.substr(0, type.find(';')) == types.at(name.substr(std::min(name.find('.'), name.size()))));
