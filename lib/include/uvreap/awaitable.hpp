@@ -51,8 +51,8 @@ class UVREAP_API awaitable {
 
  private:
   friend class reaper;
-  struct waiter;
-  class resumption;
+  struct UVREAP_LOCAL waiter;
+  class UVREAP_LOCAL resumption;
   awaitable(reaper&, pid_t, watch_options);
 
   std::shared_ptr<waiter> waiter_;
@@ -80,7 +80,7 @@ class UVREAP_API spawn_awaitable {
 
  private:
   friend class reaper;
-  struct waiter;
+  struct UVREAP_LOCAL waiter;
   spawn_awaitable(reaper&, command);
 
   std::shared_ptr<waiter> waiter_;

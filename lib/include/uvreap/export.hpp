@@ -1,5 +1,6 @@
-// What leaves the shared library on purpose; the build hides all other symbols of ours. Instantiations of
-// std:: templates, and what is nested in an exported class, leave it as well.
+// What leaves the shared library on purpose; the build hides all other symbols of ours, and uvreap.map those
+// of std:: templates.
 #pragma once
 
 #define UVREAP_API __attribute__((visibility("default")))
+#define UVREAP_LOCAL __attribute__((visibility("hidden")))  // what is nested in an exported class

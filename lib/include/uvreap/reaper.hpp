@@ -266,7 +266,7 @@ class UVREAP_API reaper {
   int cancel_spawn(std::uint64_t serial);
   int detach(pid_t, std::uint64_t serial);
 
-  class impl;
+  class UVREAP_LOCAL impl;
   std::unique_ptr<impl> impl_;
 };
 
