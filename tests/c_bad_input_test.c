@@ -84,6 +84,16 @@ static int error_of_watch(const uvreap_watch_options_t* options) {
   return error;
 }
 
+/* A member that is added lies beyond the size of before only where there is no padding behind the last one.
+ */
+#define ENDS_WITH(type, member)                                                       \
+  _Static_assert(offsetof(type, member) + sizeof(((type*)0)->member) == sizeof(type), \
+                 #type " ends with padding")
+ENDS_WITH(uvreap_options_t, on_unclaimed_data);
+ENDS_WITH(uvreap_watch_options_t, grace_ms);
+ENDS_WITH(uvreap_command_t, drain_ms);
+ENDS_WITH(uvreap_stats_t, held_pidfds);
+
 /* As a later header may have it. */
 struct newer {
   uvreap_watch_options_t known;

@@ -17,13 +17,14 @@
 // program, as from a callback.
 #pragma once
 
+#include "uvreap/export.hpp"
+
 #include <sys/types.h>
 
 #include <coroutine>
 #include <memory>
 
 #include "uvreap/child_exit.hpp"
-#include "uvreap/export.hpp"
 
 namespace uvreap {
 

@@ -8,14 +8,14 @@
 //     });
 #pragma once
 
+#include "uvreap/export.hpp"
+
 #include <sys/types.h>
 
 #include <chrono>
 #include <cstdint>
 #include <iosfwd>
 #include <string>
-
-#include "uvreap/export.hpp"
 
 struct rusage;
 

@@ -24,6 +24,8 @@
 // There an exec that fails is no error of spawn(): the child exits with 127 or 126.
 #pragma once
 
+#include "uvreap/export.hpp"
+
 #include <sys/types.h>
 
 #include <chrono>
@@ -31,8 +33,6 @@
 #include <map>
 #include <string>
 #include <vector>
-
-#include "uvreap/export.hpp"
 
 namespace uvreap {
 

@@ -2,5 +2,10 @@
 // of std:: templates.
 #pragma once
 
+// Each header includes this one first, so that an older C++ is told this and nothing else.
+#if __cplusplus < 202002L
+#error "uvreap's C++ headers need -std=c++20. The C header, <uvreap.h>, goes with any C++."
+#endif
+
 #define UVREAP_API __attribute__((visibility("default")))
 #define UVREAP_LOCAL __attribute__((visibility("hidden")))  // what is nested in an exported class

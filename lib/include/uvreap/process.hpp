@@ -8,12 +8,13 @@
 // Any thread may call them; they need no loop. Errors are libuv's: 0 or UV_E*.
 #pragma once
 
+#include "uvreap/export.hpp"
+
 #include <sys/types.h>
 #include <sys/wait.h>
 
 #include "uvreap/child_exit.hpp"
 #include "uvreap/command.hpp"
-#include "uvreap/export.hpp"
 
 namespace uvreap {
 

@@ -34,6 +34,8 @@
 // back; sigchld_use::never leaves it alone.
 #pragma once
 
+#include "uvreap/export.hpp"
+
 #include <uv.h>
 
 #include <chrono>
@@ -44,7 +46,6 @@
 #include "uvreap/awaitable.hpp"
 #include "uvreap/child_exit.hpp"
 #include "uvreap/command.hpp"
-#include "uvreap/export.hpp"
 #include "uvreap/process.hpp"
 #include "uvreap/statistics.hpp"
 

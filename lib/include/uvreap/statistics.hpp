@@ -1,11 +1,11 @@
 // What a reaper did and how it is: counters since start(), for metrics and for tests.
 #pragma once
 
+#include "uvreap/export.hpp"
+
 #include <chrono>
 #include <cstdint>
 #include <iosfwd>
-
-#include "uvreap/export.hpp"
 
 namespace uvreap {
 
