@@ -43,7 +43,12 @@ std::set<std::string> exported() {
     REQUIRE_MESSAGE(kind != std::string::npos, line);
     if (line[kind] == 'A') continue;
     std::string name = line.substr(kind + 2);
-    names.insert(name.substr(0, name.find_first_of("([@")));
+    name = name.substr(0, name.find_first_of("([@"));
+    if (const std::string with_abi = "uvreap::v0::"; name.starts_with(with_abi))
+      name.replace(0, with_abi.size(), "uvreap::");
+    else
+      CHECK_MESSAGE(name.starts_with("uvreap_"), name, " bears no number of the ABI");
+    names.insert(name);
   }
   return names;
 }

@@ -26,7 +26,7 @@
 
 #include "uvreap/child_exit.hpp"
 
-namespace uvreap {
+namespace uvreap::inline v0 {
 
 class reaper;
 struct command;
@@ -87,4 +87,4 @@ class UVREAP_API spawn_awaitable {
   std::shared_ptr<waiter> waiter_;
 };
 
-}  // namespace uvreap
+}  // namespace uvreap::inline v0

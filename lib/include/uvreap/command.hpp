@@ -34,7 +34,7 @@
 #include <string>
 #include <vector>
 
-namespace uvreap {
+namespace uvreap::inline v0 {
 
 // One of a child's three standard descriptors. What is given to it the child gets without close-on-exec.
 class UVREAP_API stdio {
@@ -148,4 +148,4 @@ struct UVREAP_API command {
   friend bool operator==(const command&, const command&) = default;
 };
 
-}  // namespace uvreap
+}  // namespace uvreap::inline v0

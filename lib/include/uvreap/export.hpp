@@ -1,5 +1,7 @@
 // What leaves the shared library on purpose; the build hides all other symbols of ours, and uvreap.map those
-// of std:: templates.
+// of std:: templates. All that the headers declare is in the inline namespace v0. Its number is raised
+// together with the soname where the layout of a class or the type of a function changes: what was built with
+// headers of before then does not link, and is not wrong in silence.
 #pragma once
 
 // Each header includes this one first, so that an older C++ is told this and nothing else.

@@ -49,7 +49,7 @@
 #include "uvreap/process.hpp"
 #include "uvreap/statistics.hpp"
 
-namespace uvreap {
+namespace uvreap::inline v0 {
 
 // Empty: the child is reserved. It is reaped, and delivered when a later watch() brings a callback. A
 // reserved child that no watch() ever takes is held, a record of some 300 bytes, until close(): see
@@ -271,4 +271,4 @@ class UVREAP_API reaper {
   std::unique_ptr<impl> impl_;
 };
 
-}  // namespace uvreap
+}  // namespace uvreap::inline v0

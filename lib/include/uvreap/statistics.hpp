@@ -7,7 +7,7 @@
 #include <cstdint>
 #include <iosfwd>
 
-namespace uvreap {
+namespace uvreap::inline v0 {
 
 // How a reaper learns who ended. Their costs differ; design and figures are in the README.
 enum class backend_kind {
@@ -73,4 +73,4 @@ UVREAP_API std::ostream& operator<<(std::ostream&, backend_kind);
 UVREAP_API std::ostream& operator<<(std::ostream&, sigchld_health);
 UVREAP_API std::ostream& operator<<(std::ostream&, const statistics&);
 
-}  // namespace uvreap
+}  // namespace uvreap::inline v0
