@@ -54,6 +54,5 @@ TEST_CASE("the port prints what the page says") {
 
 TEST_CASE("and so does what it was before, where libev is installed") {
   const char* before = std::getenv("UVREAP_BEFORE");
-  if (before == nullptr) return MESSAGE("libev is not installed");
-  CHECK(output_of(before) == printed);
+  if (before != nullptr) CHECK(output_of(before) == printed);
 }
