@@ -189,7 +189,8 @@ void uvreap_free(uvreap_t*);
 typedef struct uvreap_watch_options_s {
   size_t size;
   bool unref;                 /* this watch does not keep the loop alive */
-  uvreap_change_cb on_change; /* called for each stop and continue that the kernel still knew; may be NULL */
+  uvreap_change_cb on_change; /* called with the watch's data for each stop and continue that the kernel still
+                                 knew; may be NULL */
   int64_t timeout_ms; /* then it is ended as by uvreap_terminate(), and marked timed_out; 0: no limit */
   int64_t grace_ms;   /* of that termination; 0: 5000; UVREAP_NONE: SIGKILL at once */
 } uvreap_watch_options_t;
