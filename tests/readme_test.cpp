@@ -53,12 +53,16 @@ std::string shape(const std::string& text) {
 
 }  // namespace
 
-TEST_CASE("the README's first example is the file that is compiled, and prints what the README says") {
+TEST_CASE("the README's first examples are the files that are compiled, and print what the README says") {
   std::string readme = contents(from_environment("UVREAP_README"));
-  std::string source = contents(from_environment("UVREAP_FIRST_SOURCE"));
-  CHECK_MESSAGE(readme.find("```cpp\n" + source + "```") != std::string::npos, "the example's text differs");
+  std::string suffix;
+  SUBCASE("in C++") { suffix = "CPP"; }
+  SUBCASE("in C") { suffix = "C"; }
+  std::string source = contents(from_environment(("UVREAP_FIRST_SOURCE_" + suffix).c_str()));
+  std::string shown = (suffix == "C" ? "```c\n" : "```cpp\n") + source + "```";
+  CHECK_MESSAGE(readme.find(shown) != std::string::npos, "the example's text differs");
 
-  std::string printed = output_of(from_environment("UVREAP_FIRST"));
+  std::string printed = output_of(from_environment(("UVREAP_FIRST_" + suffix).c_str()));
   CHECK(printed.starts_with("pid "));
   CHECK_MESSAGE(shape(readme).find(shape(printed)) != std::string::npos, shape(printed));
 }

@@ -17,15 +17,16 @@
 // program, as from a callback.
 #pragma once
 
+#include "uvreap/export.hpp"
+
 #include <sys/types.h>
 
 #include <coroutine>
 #include <memory>
 
 #include "uvreap/child_exit.hpp"
-#include "uvreap/export.hpp"
 
-namespace uvreap {
+namespace uvreap::inline v0 {
 
 class reaper;
 struct command;
@@ -51,8 +52,8 @@ class UVREAP_API awaitable {
 
  private:
   friend class reaper;
-  struct waiter;
-  class resumption;
+  struct UVREAP_LOCAL waiter;
+  class UVREAP_LOCAL resumption;
   awaitable(reaper&, pid_t, watch_options);
 
   std::shared_ptr<waiter> waiter_;
@@ -80,10 +81,10 @@ class UVREAP_API spawn_awaitable {
 
  private:
   friend class reaper;
-  struct waiter;
+  struct UVREAP_LOCAL waiter;
   spawn_awaitable(reaper&, command);
 
   std::shared_ptr<waiter> waiter_;
 };
 
-}  // namespace uvreap
+}  // namespace uvreap::inline v0

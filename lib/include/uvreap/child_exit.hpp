@@ -8,6 +8,8 @@
 //     });
 #pragma once
 
+#include "uvreap/export.hpp"
+
 #include <sys/types.h>
 
 #include <chrono>
@@ -15,11 +17,9 @@
 #include <iosfwd>
 #include <string>
 
-#include "uvreap/export.hpp"
-
 struct rusage;
 
-namespace uvreap {
+namespace uvreap::inline v0 {
 
 // The wait word of wait4(2), kept bit for bit, with names for its parts. Nothing is folded into 128+n: that
 // loses the core bit and the difference between a code and a signal.
@@ -131,4 +131,4 @@ UVREAP_API std::ostream& operator<<(std::ostream&, notice);
 UVREAP_API std::ostream& operator<<(std::ostream&, const child_exit&);
 UVREAP_API std::ostream& operator<<(std::ostream&, const child_change&);
 
-}  // namespace uvreap
+}  // namespace uvreap::inline v0

@@ -24,6 +24,8 @@
 // There an exec that fails is no error of spawn(): the child exits with 127 or 126.
 #pragma once
 
+#include "uvreap/export.hpp"
+
 #include <sys/types.h>
 
 #include <chrono>
@@ -32,9 +34,7 @@
 #include <string>
 #include <vector>
 
-#include "uvreap/export.hpp"
-
-namespace uvreap {
+namespace uvreap::inline v0 {
 
 // One of a child's three standard descriptors. What is given to it the child gets without close-on-exec.
 class UVREAP_API stdio {
@@ -148,4 +148,4 @@ struct UVREAP_API command {
   friend bool operator==(const command&, const command&) = default;
 };
 
-}  // namespace uvreap
+}  // namespace uvreap::inline v0

@@ -8,14 +8,15 @@
 // Any thread may call them; they need no loop. Errors are libuv's: 0 or UV_E*.
 #pragma once
 
+#include "uvreap/export.hpp"
+
 #include <sys/types.h>
 #include <sys/wait.h>
 
 #include "uvreap/child_exit.hpp"
 #include "uvreap/command.hpp"
-#include "uvreap/export.hpp"
 
-namespace uvreap {
+namespace uvreap::inline v0 {
 
 // fork(2) for a program that has an event loop: the child starts with nothing of the parent's signal
 // handling. Returns twice: 0 with *out == 0 in the child and the child's pid in the parent, memory copied. On
@@ -108,4 +109,4 @@ struct UVREAP_API wait_result {
 // it, its threads too; children do not inherit it, exec keeps it (PR_SET_CHILD_SUBREAPER, Linux 3.4).
 [[nodiscard]] UVREAP_API int become_subreaper() noexcept;
 
-}  // namespace uvreap
+}  // namespace uvreap::inline v0

@@ -34,6 +34,8 @@
 // back; sigchld_use::never leaves it alone.
 #pragma once
 
+#include "uvreap/export.hpp"
+
 #include <uv.h>
 
 #include <chrono>
@@ -44,11 +46,10 @@
 #include "uvreap/awaitable.hpp"
 #include "uvreap/child_exit.hpp"
 #include "uvreap/command.hpp"
-#include "uvreap/export.hpp"
 #include "uvreap/process.hpp"
 #include "uvreap/statistics.hpp"
 
-namespace uvreap {
+namespace uvreap::inline v0 {
 
 // Empty: the child is reserved. It is reaped, and delivered when a later watch() brings a callback. A
 // reserved child that no watch() ever takes is held, a record of some 300 bytes, until close(): see
@@ -268,8 +269,8 @@ class UVREAP_API reaper {
   int cancel_spawn(std::uint64_t serial);
   int detach(pid_t, std::uint64_t serial);
 
-  class impl;
+  class UVREAP_LOCAL impl;
   std::unique_ptr<impl> impl_;
 };
 
-}  // namespace uvreap
+}  // namespace uvreap::inline v0

@@ -1,13 +1,13 @@
 // What a reaper did and how it is: counters since start(), for metrics and for tests.
 #pragma once
 
+#include "uvreap/export.hpp"
+
 #include <chrono>
 #include <cstdint>
 #include <iosfwd>
 
-#include "uvreap/export.hpp"
-
-namespace uvreap {
+namespace uvreap::inline v0 {
 
 // How a reaper learns who ended. Their costs differ; design and figures are in the README.
 enum class backend_kind {
@@ -74,4 +74,4 @@ UVREAP_API std::ostream& operator<<(std::ostream&, backend_kind);
 UVREAP_API std::ostream& operator<<(std::ostream&, sigchld_health);
 UVREAP_API std::ostream& operator<<(std::ostream&, const statistics&);
 
-}  // namespace uvreap
+}  // namespace uvreap::inline v0

@@ -9,7 +9,7 @@
 #include "child/name_of.hpp"
 #include "os/c_library.hpp"
 
-namespace uvreap {
+namespace uvreap::inline v0 {
 namespace {
 
 std::string signal_text(int signum) {
@@ -81,4 +81,4 @@ std::ostream& operator<<(std::ostream& out, const child_change& change) {
   return out << "pid " << change.pid << ' ' << change.status;
 }
 
-}  // namespace uvreap
+}  // namespace uvreap::inline v0

@@ -6,7 +6,7 @@
 
 #include "child/name_of.hpp"
 
-namespace uvreap {
+namespace uvreap::inline v0 {
 
 std::ostream& operator<<(std::ostream& out, backend_kind kind) {
   return out << name_of(kind, {"automatic", "ring", "pidfd", "peek"});
@@ -29,4 +29,4 @@ std::ostream& operator<<(std::ostream& out, const statistics& stats) {
   return out << "; SIGCHLD " << stats.sigchld;
 }
 
-}  // namespace uvreap
+}  // namespace uvreap::inline v0

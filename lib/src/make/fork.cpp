@@ -10,7 +10,7 @@
 #include "os/signals_blocked.hpp"
 #include "os/syscalls.hpp"
 
-namespace uvreap {
+namespace uvreap::inline v0 {
 namespace {
 
 // The parent's handlers would write into the signal pipes that the child shares with it. SIGPIPE and SIGCHLD
@@ -49,4 +49,4 @@ int fork(pid_t* out) {
   return 0;
 }
 
-}  // namespace uvreap
+}  // namespace uvreap::inline v0

@@ -6,7 +6,7 @@
 #include "os/always_assert.hpp"
 #include "uvreap/process.hpp"
 
-namespace uvreap {
+namespace uvreap::inline v0 {
 namespace {
 
 // errno.
@@ -30,4 +30,4 @@ int spawn(pid_t* out, const command& what) try {
   return UV_ENOMEM;
 }
 
-}  // namespace uvreap
+}  // namespace uvreap::inline v0

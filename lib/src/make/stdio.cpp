@@ -6,7 +6,7 @@
 #include <algorithm>
 #include <cerrno>
 
-namespace uvreap {
+namespace uvreap::inline v0 {
 namespace {
 
 constexpr int lowest = 3;  // of a descriptor that is none of the standard ones
@@ -148,4 +148,4 @@ void child_stdio::hand_over() noexcept {
   }
 }
 
-}  // namespace uvreap
+}  // namespace uvreap::inline v0

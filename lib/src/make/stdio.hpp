@@ -18,7 +18,7 @@
 #include "os/descriptor.hpp"
 #include "uvreap/command.hpp"
 
-namespace uvreap {
+namespace uvreap::inline v0 {
 
 // When the child is made: in this very call, or when the caller's descriptors may be other ones.
 enum class moment { now, later };
@@ -57,4 +57,4 @@ class child_stdio : public hook<transit_tag> {
   std::array<place, 3> places_;
 };
 
-}  // namespace uvreap
+}  // namespace uvreap::inline v0

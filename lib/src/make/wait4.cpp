@@ -8,7 +8,7 @@
 
 #include "os/syscalls.hpp"
 
-namespace uvreap {
+namespace uvreap::inline v0 {
 
 wait_result wait4(scope children, int options) noexcept {
   using kind = scope::kind;
@@ -33,4 +33,4 @@ wait_result wait4(scope children, int options) noexcept {
 
 int become_subreaper() noexcept { return sys::from_errno(::prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)); }
 
-}  // namespace uvreap
+}  // namespace uvreap::inline v0
