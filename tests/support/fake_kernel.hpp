@@ -207,7 +207,7 @@ class fake_kernel {
   std::map<std::uint64_t, pid_t> with_event_;  // by birth: ended, or a change that nobody took
   std::size_t waitable_ = 0;
   std::size_t silent_ = 0;
-  pid_t next_pid_ = 4'050'000;  // of the kernel's (below 2^22, proc(5)) those that a small machine never gives
+  pid_t next_pid_ = 4'050'000;  // the kernel's are below 2^22, see proc(5), and on small machines far below
   pid_t next_fork_ = 0;
   std::uint64_t next_order_ = 1;
   std::uint64_t foreign_taken_ = 0;
