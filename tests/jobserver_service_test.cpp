@@ -148,9 +148,12 @@ TEST_CASE("sockets that systemd hands over are listened to, and no job has them"
 
 TEST_CASE("a Unix socket is listened to, replaced when its server was killed, and gone when it ended") {
   test::clean_floor floor;
-  std::string path = "/tmp/uvreap-socket-" + std::to_string(::getpid());
+  test::scratch_directory directory;
+  std::string path = directory / "socket";
   std::string ask = "curl -s --unix-socket " + path + " http://any.name/healthz";
-  auto start = [&] { return std::vector<std::string>{"--listen", path, "--listen", "127.0.0.1"}; };
+  auto start = [&] {
+    return std::vector<std::string>{"--listen", path, "--listen", "127.0.0.1", "--port", "0"};
+  };
   {
     demo_program server(start());
     REQUIRE(server.read_until("listening on unix:" + path + "\n"));
@@ -176,7 +179,6 @@ TEST_CASE("a Unix socket is listened to, replaced when its server was killed, an
   demo_program third({"--listen", path});
   CHECK(third.end() == 1);
   CHECK(::access(path.c_str(), F_OK) == 0);
-  ::unlink(path.c_str());
 }
 
 TEST_CASE("SIGHUP has the lists read again, and one that is broken changes nothing") {
