@@ -81,25 +81,17 @@ TEST_CASE("without a limit of time a sweep reads no clock: the count alone ends 
   CHECK(rig.kernel.calls(test::fake_call::thread_cpu_ns) == 0);
 }
 
-TEST_CASE("time off the CPU does not cut a sweep, but for what comes before the CPU clock is read") {
+TEST_CASE("time off the CPU does not cut a sweep") {
   uvreap::options options = with_budget(1'000'000);
   core_rig rig(options);
   rig.end_all(rig.born_watched(1'000));
-  rig.kernel.wait4_costs(std::chrono::microseconds(400), std::chrono::nanoseconds(10));
+  rig.kernel.wait4_costs(std::chrono::milliseconds(1), std::chrono::nanoseconds(10));
   rig.wake(notice::sigchld);
   while (rig.sweep()) {
   }
   CHECK(rig.stats().reaped == 1'000);
   CHECK(rig.stats().budget_spent_turns == 0);
-  rig.settle();
-  rig.end_all(rig.born_watched(3));
-  rig.kernel.wait4_costs(std::chrono::microseconds(600), std::chrono::nanoseconds(10));
-  rig.wake(notice::sigchld);
-  CHECK(rig.sweep());
-  CHECK(rig.stats().reaped == 1'001);
-  CHECK(rig.stats().budget_spent_turns == 1);
-  rig.settle();
-  CHECK(rig.stats().reaped == 1'003);
+  CHECK(rig.stats().longest_sweep < std::chrono::microseconds(200));
 }
 
 TEST_CASE("the CPU clock is read when the time may be over, and not before") {
@@ -116,13 +108,15 @@ TEST_CASE("the CPU clock is read when the time may be over, and not before") {
   using std::chrono::microseconds;
   // 64 us by then; a quarter of budget_time is 125.
   CHECK(reads_of_one_sweep(microseconds(1), microseconds(1)) == 0);
-  // At 130 us, and of 640 us as they pass 500, and for longest_sweep.
+  // At the begin, since the sweep before had many; of 640 us as they pass 500; and for longest_sweep.
   CHECK(reads_of_one_sweep(microseconds(10), microseconds(10)) <= 3);
   // Nothing of what comes later is CPU time: the rest, 320 us, is left each time.
   CHECK(reads_of_one_sweep(microseconds(60), microseconds(0)) <= 64 * 60 / 320 + 3);
 }
 
-TEST_CASE("one wait that used up the time ends the sweep after it") {
+TEST_CASE(
+    "a wait that used up the time ends the sweep after it, or after one more where no clock was read "
+    "before") {
   uvreap::options options = with_budget(64);
   core_rig rig(options);
   auto pids = rig.born_watched(20);
@@ -130,10 +124,10 @@ TEST_CASE("one wait that used up the time ends the sweep after it") {
   rig.kernel.wait4_costs(std::chrono::microseconds(600), std::chrono::microseconds(600));
   rig.wake(notice::poller);  // a round gives many at a time, so only the time can stop it
   CHECK(rig.sweep());
-  CHECK(rig.stats().reaped == 1);
+  CHECK(rig.stats().reaped == 2);
   CHECK(rig.stats().budget_spent_turns == 1);
   CHECK(rig.sweep());
-  CHECK(rig.stats().reaped == 2);  // the rest of the batch is not dropped
+  CHECK(rig.stats().reaped == 4);  // the rest of the batch is not dropped
   rig.settle();
   CHECK(rig.all_delivered().size() == 20);
 }

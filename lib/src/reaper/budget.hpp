@@ -4,9 +4,9 @@
 // the count, for in a storm of exits 64 wait4 calls took up to 6 ms, spinning on the kernel's task list lock.
 // Reading that clock costs 0.5 us and more, and CPU time cannot be over before it is over by the monotonic
 // clock (20 ns). So it is read when a quarter is over by that one, which most sweeps never reach, and then
-// when the rest may be over. What came before the first reading counts as CPU time, wherever it went: a sweep
-// that is put off the CPU that early goes on in the next turn. Without a limit of time (microseconds::max())
-// no clock is read.
+// when the rest may be over. What came before the first reading counts as CPU time, but as no more than that
+// quarter: the thread may have been off the CPU. After a sweep of many steps, as in a burst, the next one is
+// measured from its begin. Without a limit of time (microseconds::max()) no clock is read.
 #pragma once
 
 #include <chrono>
@@ -16,17 +16,22 @@ namespace uvreap {
 
 class budget {
  public:
-  budget(int units, std::chrono::microseconds time) noexcept;  // begins now
+  // Begins now. With is_busy the CPU clock is read from its begin on.
+  budget(int units, std::chrono::microseconds time, bool is_busy) noexcept;
 
   bool is_spent;
   void spend(int units) noexcept;
+  [[nodiscard]] bool is_of_many_steps() const noexcept { return steps_ > few_steps; }
 
   // The longer of this sweep and the longest so far, if it has a limit of time. It reads the CPU clock only
   // if that was read before, and if the wall clock, which CPU time cannot exceed, leaves the question open.
   [[nodiscard]] std::chrono::nanoseconds longer_than(std::chrono::nanoseconds longest) const noexcept;
 
  private:
+  static constexpr int few_steps = 4;
+
   int units_;
+  int steps_ = 0;
   bool is_timed_;
   std::uint64_t time_ns_;
   bool has_looked_ = false;

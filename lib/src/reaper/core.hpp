@@ -159,6 +159,7 @@ class core : public std::enable_shared_from_this<core> {
   unsigned with_work_ = 0;         // the sources that may have work; none that has is left out
   unsigned turn_of_ = from_hints;  // whose turn it is among them, and what is left of it
   int quantum_ = 0;
+  bool is_busy_ = false;  // the last sweep took many steps
   // By the poller, in the sweep before: missed if no other notice comes by the next.
   std::uint64_t found_now_ = 0;
   std::uint64_t notices_then_ = 0;  // when the poller woke

@@ -154,7 +154,7 @@ int core::work(unsigned from) noexcept {
 }
 
 bool core::collect(int delivered) noexcept {
-  budget budget(options_.budget - delivered, options_.budget_time);
+  budget budget(options_.budget - delivered, options_.budget_time, is_busy_);
   unsigned paused = 0;
   // Whose turn it is, and what is left of it, stays over the sweeps.
   while ((with_work_ & ~paused) != 0 && !is_closed_) {
@@ -175,6 +175,7 @@ bool core::collect(int delivered) noexcept {
     }
   }
   if (is_closed_) return false;  // by the destructor of a capture, a moment ago
+  is_busy_ = budget.is_of_many_steps();
   stats_.longest_sweep = budget.longer_than(stats_.longest_sweep);
   return with_work_ != 0;
 }
