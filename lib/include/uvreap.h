@@ -59,8 +59,7 @@ extern "C" {
 
 #define UVREAP_NONE (-1)
 
-/* ---- How a child ended ----------------------------------------------------------------------------------
- */
+/* ---- How a child ended ------------------------------------------------------------------------------- */
 
 /* As wait4(2) gives it when the child is reaped; it includes what the child itself had waited for. On Linux
  * max_rss_bytes is at least what the parent had resident when it forked. */
@@ -89,8 +88,7 @@ typedef struct uvreap_captured_s {
   const char* bytes; /* length of them, and a NUL behind; never NULL */
   size_t length;
   bool cut_by_limit; /* there was more than the limit, or than there was memory for */
-  bool
-      cut_by_time; /* its end was not seen: a process held it longer than drain_ms, or it could not be read */
+  bool cut_by_time;  /* its end was not seen: a process held it longer than drain_ms, or reading failed */
 } uvreap_captured_t;
 
 /* Made by the library alone; later versions may add members at its end. */
@@ -120,8 +118,7 @@ typedef void (*uvreap_started_cb)(int error, pid_t pid, void* data);
 typedef void (*uvreap_done_cb)(void* data);
 typedef int (*uvreap_main_cb)(void* data);
 
-/* ---- A reaper -------------------------------------------------------------------------------------------
- */
+/* ---- A reaper ---------------------------------------------------------------------------------------- */
 
 typedef struct uvreap_s uvreap_t;
 
@@ -149,7 +146,7 @@ enum {
 typedef struct uvreap_options_s {
   size_t size;
   int children;     /* UVREAP_WATCHED or UVREAP_ANY. WARNING: ANY takes children that other code waits for, if
-                       that     code is slow: see uvreap::options in reaper.hpp. Run it on the main thread. */
+                       that code is slow: see uvreap::options in reaper.hpp. Run it on the main thread. */
   int backend;      /* UVREAP_BACKEND_ */
   int sigchld;      /* UVREAP_SIGCHLD_ALWAYS, _WHEN_NEEDED or _NEVER */
   int budget;       /* children looked at, delivered or signalled in one turn of the loop at most; 0: 64 */
@@ -158,8 +155,7 @@ typedef struct uvreap_options_s {
   int spawn_queue;  /* uvreap_spawn_async() calls that may wait until they have started; 0: 1024 */
   int64_t budget_time_us; /* of the thread's CPU in one turn, without the callbacks; 0: 500 */
   int64_t poll_every_ms;  /* the longest rest of the idle poller; 0: 1000; UVREAP_NONE: no poller */
-  int64_t
-      unclaimed_grace_ms; /* ANY: how long an unclaimed zombie is left to its owner; 0: 100; UVREAP_NONE */
+  int64_t unclaimed_grace_ms; /* ANY: an unclaimed zombie is left to its owner so long; 0: 100; UVREAP_NONE */
   uvreap_exit_cb on_unclaimed; /* ANY: called for each child that was reaped and had no watch; may be NULL */
   void* on_unclaimed_data;
 } uvreap_options_t;
@@ -183,8 +179,7 @@ int uvreap_close(uvreap_t*, uvreap_done_cb done, void* data);
 /* Closes and frees it. NULL is allowed. The loop has to run once more before uv_loop_close(). */
 void uvreap_free(uvreap_t*);
 
-/* ---- Children that are there ----------------------------------------------------------------------------
- */
+/* ---- Children that are there ------------------------------------------------------------------------- */
 
 typedef struct uvreap_watch_options_s {
   size_t size;
@@ -235,8 +230,7 @@ int uvreap_kill(uvreap_t*, pid_t, int signum);
  * UV_EALREADY: one is under way. UV_ESRCH, UV_EINVAL: as uvreap_kill(), and grace_ms < 0. */
 int uvreap_terminate(uvreap_t*, pid_t, int64_t grace_ms);
 
-/* ---- Children that are to be made ------------------------------------------------------------------------
- */
+/* ---- Children that are to be made -------------------------------------------------------------------- */
 
 enum {
   UVREAP_STDIO_INHERIT,    /* ours of that number, as exec hands it on */
@@ -291,8 +285,7 @@ typedef struct uvreap_command_s {
   int group;             /* UVREAP_GROUP_ */
   int signals;           /* UVREAP_SIGNALS_ */
   bool keep_descriptors; /* false: no descriptor above 2; true: those without close-on-exec */
-  int64_t
-      drain_ms; /* how long after its end a child's captured streams may stay open; 0: 1000; UVREAP_NONE */
+  int64_t drain_ms;      /* how long after its end a child's captured streams may stay open; 0: 1000; UVREAP_NONE */
 } uvreap_command_t;
 
 /* Runs the command and watches it. 0: the program runs, *pid is its pid, and our ends of its pipes are
@@ -325,8 +318,7 @@ int uvreap_spawn_async(uvreap_t*, const uvreap_command_t*, const uvreap_watch_op
 int uvreap_fork(uvreap_t*, pid_t* pid, uvreap_main_cb child_main, const uvreap_watch_options_t*,
                 uvreap_exit_cb on_exit, void* data);
 
-/* ---- Signals, forked copies, figures ---------------------------------------------------------------------
- */
+/* ---- Signals, forked copies, figures ----------------------------------------------------------------- */
 
 /* For a program that receives SIGCHLD itself (UVREAP_SIGCHLD_NEVER): looks in the next turn for what the
  * signal may be about. WARNING: not from a signal handler. */
@@ -378,8 +370,7 @@ typedef struct uvreap_stats_s {
  * in a forked copy. UV_EINVAL: a size that no version of this header had. */
 int uvreap_stats(const uvreap_t*, uvreap_stats_t* out);
 
-/* ---- Without a reaper ------------------------------------------------------------------------------------
- */
+/* ---- Without a reaper -------------------------------------------------------------------------------- */
 
 /* fork(2) for a program that has an event loop: returns twice, 0 with *pid == 0 in the child, which starts
  * with nothing of the parent's signal handling and must end by _exit(2) or exec. On failure (UV_EAGAIN) there
@@ -400,8 +391,7 @@ pid_t uvreap_process_wait4(pid_t which, int options, int* status, uvreap_usage_t
  * UVREAP_ANY. UV_E* of prctl(2): nothing changed. Not needed as PID 1. */
 int uvreap_become_subreaper(void);
 
-/* ---- As text ---------------------------------------------------------------------------------------------
- */
+/* ---- As text ----------------------------------------------------------------------------------------- */
 
 /* Each writes at most size bytes to buffer, the last of them a NUL, as snprintf(3) does, and returns the
  * length of the whole text, or UV_ENOMEM. buffer may be NULL where size is 0. UV_EINVAL also: uvreap_stats_t
