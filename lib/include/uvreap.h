@@ -285,7 +285,7 @@ typedef struct uvreap_command_s {
   int group;             /* UVREAP_GROUP_ */
   int signals;           /* UVREAP_SIGNALS_ */
   bool keep_descriptors; /* false: no descriptor above 2; true: those without close-on-exec */
-  int64_t drain_ms;      /* how long after its end a child's captured streams may stay open; 0: 1000; UVREAP_NONE */
+  int64_t drain_ms;      /* captured streams may stay open so long after the end; 0: 1000; UVREAP_NONE */
 } uvreap_command_t;
 
 /* Runs the command and watches it. 0: the program runs, *pid is its pid, and our ends of its pipes are
