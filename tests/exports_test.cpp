@@ -4,37 +4,21 @@
 #define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include <doctest/doctest.h>
 
-#include <array>
-#include <cstdio>
-#include <cstdlib>
-#include <fstream>
-#include <iterator>
 #include <map>
 #include <set>
 #include <string>
 
+#include "support/texts.hpp"
+
 namespace {
 
-std::string from_environment(const char* name) {
-  const char* value = std::getenv(name);
-  REQUIRE_MESSAGE(value != nullptr, name);
-  return value;
-}
-
-std::string output_of(const std::string& command) {
-  FILE* pipe = ::popen(command.c_str(), "r");
-  REQUIRE(pipe != nullptr);
-  std::string text;
-  std::array<char, 4096> part{};
-  while (std::fgets(part.data(), part.size(), pipe) != nullptr) text += part.data();
-  REQUIRE(::pclose(pipe) == 0);
-  return text;
-}
+using test::from_environment;
 
 // Names without parameters, as "uvreap::reaper::start" and "uvreap_start"; the version's own node is none.
 std::set<std::string> exported() {
   std::set<std::string> names;
-  std::string listed = output_of("nm -D -C --defined-only '" + from_environment("UVREAP_LIBRARY") + "'");
+  std::string listed =
+      test::output_of_success("nm -D -C --defined-only '" + from_environment("UVREAP_LIBRARY") + "'");
   for (std::size_t from = 0; from < listed.size();) {
     std::size_t to = listed.find('\n', from);
     std::string line = listed.substr(from, to - from);
@@ -144,8 +128,7 @@ TEST_CASE("what the C++ face can do the C face can do") {
 }
 
 TEST_CASE("what the C header declares is exported, and the other way round") {
-  std::ifstream file(from_environment("UVREAP_C_HEADER"));
-  const std::string header{std::istreambuf_iterator<char>(file), {}};
+  const std::string header = test::contents(from_environment("UVREAP_C_HEADER"));
   REQUIRE(!header.empty());
   std::set<std::string> declared;
   std::size_t ends_at = header.find("#define UVREAP_NONE");

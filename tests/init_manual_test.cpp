@@ -2,13 +2,13 @@
 #include <doctest/doctest.h>
 
 #include <cstdlib>
-#include <fstream>
 #include <regex>
 #include <set>
 #include <sstream>
 #include <string>
 
 #include "support/supervised.hpp"
+#include "support/texts.hpp"
 
 namespace {
 
@@ -43,15 +43,6 @@ options options_of_manual(const std::string& manual) {
   return found;
 }
 
-std::string contents(const char* variable) {
-  const char* path = std::getenv(variable);
-  REQUIRE(path != nullptr);
-  std::ifstream file(path);
-  std::stringstream text;
-  text << file.rdbuf();
-  return text.str();
-}
-
 std::string joined(const options& all) {
   std::string text;
   for (const std::string& one : all) text += one + ' ';
@@ -65,7 +56,7 @@ TEST_CASE("the manual page and --help name the same options") {
   REQUIRE(help.end() == 0);
   options helped = options_of_help(help.output());
   CHECK(helped.size() > 15);
-  CHECK(joined(helped) == joined(options_of_manual(contents("UVREAP_MANUAL"))));
+  CHECK(joined(helped) == joined(options_of_manual(test::contents(test::from_environment("UVREAP_MANUAL")))));
 }
 
 TEST_CASE("every option that --help names is understood") {

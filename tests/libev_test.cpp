@@ -1,36 +1,16 @@
 // docs/libev.md: the two programs that it shows are those that are compiled, and they print what it says.
 #include <doctest/doctest.h>
 
-#include <array>
-#include <cstdio>
 #include <cstdlib>
-#include <fstream>
-#include <iterator>
 #include <string>
+
+#include "support/texts.hpp"
 
 namespace {
 
-std::string from_environment(const char* name) {
-  const char* value = std::getenv(name);
-  REQUIRE_MESSAGE(value != nullptr, name);
-  return value;
-}
-
-std::string contents(const std::string& path) {
-  std::ifstream file(path);
-  REQUIRE_MESSAGE(file.good(), path);
-  return {std::istreambuf_iterator<char>(file), {}};
-}
-
-std::string output_of(const std::string& program) {
-  FILE* pipe = ::popen(program.c_str(), "r");
-  REQUIRE(pipe != nullptr);
-  std::string text;
-  std::array<char, 256> part{};
-  while (std::fgets(part.data(), part.size(), pipe) != nullptr) text += part.data();
-  CHECK(::pclose(pipe) == 0);
-  return text;
-}
+using test::contents;
+using test::from_environment;
+using test::output_of_success;
 
 bool shows(const std::string& page, const std::string& source) {
   return page.find("```c\n" + contents(source) + "```") != std::string::npos;
@@ -49,10 +29,10 @@ TEST_CASE("the page shows the programs that are compiled, and what they print") 
 }
 
 TEST_CASE("the port prints what the page says") {
-  CHECK(output_of(from_environment("UVREAP_PORT")) == printed);
+  CHECK(output_of_success(from_environment("UVREAP_PORT")) == printed);
 }
 
 TEST_CASE("and so does what it was before, where libev is installed") {
   const char* before = std::getenv("UVREAP_BEFORE");
-  if (before != nullptr) CHECK(output_of(before) == printed);
+  if (before != nullptr) CHECK(output_of_success(before) == printed);
 }

@@ -2,8 +2,6 @@
 #include <doctest/doctest.h>
 
 #include <cstdlib>
-#include <fstream>
-#include <iterator>
 #include <regex>
 #include <set>
 #include <sstream>
@@ -12,6 +10,7 @@
 
 #include "support/clean_floor.hpp"
 #include "support/run_program.hpp"
+#include "support/texts.hpp"
 
 namespace {
 
@@ -33,10 +32,7 @@ std::ostream& operator<<(std::ostream& to, const options& all) {
 }
 
 std::string file_of(const char* variable) {
-  const char* path = std::getenv(variable);
-  REQUIRE(path != nullptr);
-  std::ifstream file(path);
-  std::string text{std::istreambuf_iterator<char>(file), {}};
+  std::string text = test::contents(test::from_environment(variable));
   REQUIRE(!text.empty());
   return text;
 }

@@ -19,7 +19,6 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <cstdio>
 #include <cstdlib>
 #include <fstream>
 #include <nlohmann/json.hpp>
@@ -29,6 +28,7 @@
 
 #include "demo_program.hpp"
 #include "line_client.hpp"
+#include "texts.hpp"
 
 namespace test {
 
@@ -180,17 +180,6 @@ class job_server {
 };
 
 inline bool is_there(pid_t pid) { return ::kill(pid, 0) == 0 || errno != ESRCH; }
-
-// What a command of this machine writes to its stdout.
-inline std::string output_of(const std::string& command) {
-  std::string text;
-  FILE* pipe = ::popen(command.c_str(), "r");
-  REQUIRE(pipe != nullptr);
-  char part[4096];
-  for (std::size_t length; (length = std::fread(part, 1, sizeof part, pipe)) > 0;) text.append(part, length);
-  ::pclose(pipe);
-  return text;
-}
 
 // A file that lives as long as this.
 class scratch_file {
