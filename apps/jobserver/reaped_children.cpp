@@ -58,6 +58,7 @@ class reaped_children final : public children {
     children::started started;
     uvreap::callback ended;
     child made{};
+    bool is_before_raise = true;  // of the limit: what was asked for then may be told after it
   };
 
   void ask(const std::shared_ptr<asked>& one) {
@@ -71,6 +72,7 @@ class reaped_children final : public children {
     command.error_output = uvreap::stdio::pipe(&one->made.error_output);
     command.group = uvreap::process_group::created;
     bool inherits_limit = limit_ == limit::original;
+    one->is_before_raise = limit_ != limit::raised;
     auto started = [this, one, inherits_limit](int error, pid_t pid) {
       if (inherits_limit) --inheriting_;
       one->made.pid = pid;
@@ -81,11 +83,12 @@ class reaped_children final : public children {
       uvreap::watch_options watch{.timeout = asked.timeout, .grace = one->order.grace};
       error = reaper_.spawn_async(command, watch, started, one->ended);
     }
-    if (error != 0) return one->started(error, {});
+    if (error != 0) return on_started(one, error);
     if (inherits_limit) ++inheriting_;
   }
 
   void on_started(const std::shared_ptr<asked>& one, int error) {
+    if (error == UV_EMFILE && one->is_before_raise && limit_ == limit::raised) return ask(one);
     if (error == UV_EMFILE && limit_ != limit::raised && run_short()) {
       waiting_.push_back(one);
     } else {
