@@ -1,10 +1,14 @@
 // How many pidfds a process holds, and what becomes of children for which none is left.
 #include <doctest/doctest.h>
+#include <poll.h>
+#include <sys/eventfd.h>
 #include <sys/resource.h>
+#include <sys/wait.h>
 #include <uv.h>
 
 #include <cerrno>
 
+#include "backends/backend.hpp"
 #include "support/children.hpp"
 #include "support/core_rig.hpp"
 
@@ -76,6 +80,188 @@ TEST_CASE("the backend pidfd holds a quarter of the descriptors, and peek has th
   CHECK(now.degraded == UV_EMFILE);
   CHECK(now.by_number == 0);
   end_and_check(rig, pids);
+}
+
+// Of the ring and a private set of pidfds, which is what automatic is where both work.
+TEST_CASE("automatic has the youngest 64 children in its set, and the others on the ring, without a pidfd") {
+  core_rig rig(on(uvreap::backend_kind::automatic), known_by::held_pidfd);
+  if (rig.stats().backend != uvreap::backend_kind::ring) return;  // no io_uring here
+  auto oldest = rig.born_watched(36);
+  CHECK(rig.stats().on_pidfd == 36);
+  auto others = rig.born_watched(64);
+  auto now = rig.stats();
+  CHECK(now.on_pidfd == 64);
+  CHECK(now.on_ring == 36);
+  CHECK(now.on_backend == 100);
+  CHECK(now.held_pidfds == 64);
+  CHECK(now.degraded == 0);
+  CHECK(now.by_number == 0);
+
+  rig.end_all(others);
+  rig.wake(notice::backend);
+  rig.settle();
+  CHECK(rig.stats().on_pidfd == 0);
+  CHECK(rig.stats().on_ring == 36);  // those that were moved
+  rig.end_all(oldest);
+  rig.wake(notice::sigchld);  // an eventfd, as which these end, signals that of the ring only later
+  rig.settle();
+  for (const auto& all : {oldest, others}) {
+    for (pid_t pid : all) {
+      auto exit = rig.delivered_once(pid);
+      CHECK(exit.status.raw() == test::word_of(pid));
+      CHECK(exit.noticed_by == notice::backend);
+    }
+  }
+  CHECK(claims::of_this_process()->held() == 0);
+}
+
+TEST_CASE("a child that ended is named by the set or by the ring, wherever it was moved meanwhile") {
+  core_rig rig(on(uvreap::backend_kind::automatic), known_by::held_pidfd);
+  auto first = rig.born_watched(64);
+  rig.end_all({first[0], first[63]});
+  rig.wake(notice::backend);
+  auto later = rig.born_watched(32);  // half of the first are moved, an ended one among them
+  auto ended = rig.born_watched(1);
+  rig.end_all(ended);
+  rig.settle();
+  for (pid_t pid : {first[0], first[63], ended[0]})
+    CHECK(rig.delivered_once(pid).noticed_by == notice::backend);
+  CHECK(rig.stats().on_backend == 62 + 32);
+  first.erase(first.begin());
+  first.pop_back();
+  first.insert(first.end(), later.begin(), later.end());
+  end_and_check(rig, first);
+}
+
+TEST_CASE("a released child is out of the set, or its request is withdrawn from the ring") {
+  core_rig rig(on(uvreap::backend_kind::automatic), known_by::held_pidfd);
+  auto pids = rig.born_watched(80);
+  for (pid_t pid : {pids.front(), pids.back()}) {
+    REQUIRE(rig.release(pid) == 0);
+    rig.kernel.ends(pid, test::exited_with(1));
+  }
+  rig.wake(notice::backend);
+  rig.settle();
+  CHECK(rig.all_delivered().empty());
+  CHECK(rig.stats().on_backend == 78);
+  pids.erase(pids.begin());
+  pids.pop_back();
+  end_and_check(rig, pids);
+}
+
+TEST_CASE("where another reaper holds them all, the children of automatic are on the ring") {
+  core_rig rig(on(uvreap::backend_kind::automatic), known_by::held_pidfd);
+  if (rig.stats().backend != uvreap::backend_kind::ring) return;  // no io_uring here
+  core_rig another(rig.kernel, on(uvreap::backend_kind::automatic));
+  auto pids = rig.born_watched(64);
+  auto others = another.born_watched(10);
+  CHECK(another.stats().on_ring == 10);
+  CHECK(rig.stats().on_pidfd == 64);  // nothing of it is moved
+  CHECK(another.stats().degraded == 0);
+  rig.end_all(pids);
+  rig.wake(notice::backend);
+  rig.settle();
+  end_and_check(another, others);
+}
+
+namespace {
+
+// Takes no child, or all; nothing is ever named.
+class refusing : public uvreap::backend {
+ public:
+  explicit refusing(const uvreap::children& living) : backend(living, uvreap::slot::ring) {}
+  int arm(uvreap::child& one) noexcept override { return one.armed_as = 7'000, UV_ENOMEM; }
+  void disarm(uvreap::child&) noexcept override {}
+  bool take(uvreap::look_queue&, std::size_t) noexcept override { return false; }
+  [[nodiscard]] int polled() const noexcept override { return polled_.get(); }
+  void leave_polled_open() noexcept override {}
+  void describe(uvreap::statistics&) const noexcept override {}
+
+ private:
+  uvreap::descriptor polled_{::eventfd(0, EFD_CLOEXEC)};
+};
+
+}  // namespace
+
+namespace {
+
+// Real children on a backend alone.
+class nursery {
+ public:
+  explicit nursery(int count) : gates_(static_cast<std::size_t>(count)) {}
+  ~nursery() {
+    for (std::size_t at = 0; at < watched_.size(); ++at) {
+      gates_[at].open();
+      watched_[at]->id.let_go(all_);
+      CHECK(::waitpid(watched_[at]->pid(), nullptr, 0) == watched_[at]->pid());
+    }
+    CHECK(all_.held() == 0);
+  }
+  nursery(const nursery&) = delete;
+  nursery& operator=(const nursery&) = delete;
+
+  [[nodiscard]] int arm_next(uvreap::backend& set) {
+    test::gate& gate = gates_[watched_.size()];
+    auto one = std::make_unique<uvreap::child>(uvreap::watch_options{}, [](const auto&) {});
+    one->id = uvreap::identity(test::make_child([&] { return gate.wait(), 0; }));
+    REQUIRE(one->id.open() == 0);
+    watched_.push_back(&living.add(std::move(one)));
+    return set.arm(*watched_.back());
+  }
+  void end(std::size_t at) {
+    gates_[at].open();
+    test::wait_until_ended(watched_[at]->pid());
+  }
+  [[nodiscard]] uvreap::child& at(std::size_t which) { return *watched_[which]; }
+  [[nodiscard]] claims& all() { return all_; }
+
+  uvreap::children living;
+
+ private:
+  claims& all_ = *claims::of_this_process();
+  std::vector<test::gate> gates_;
+  std::vector<uvreap::child*> watched_;
+};
+
+}  // namespace
+
+TEST_CASE("a child that cannot be moved stays in the set, which goes on naming it") {
+  nursery born(65);
+  std::unique_ptr<uvreap::backend> set = std::make_unique<refusing>(born.living);
+  REQUIRE(uvreap::make_pidfd(born.living, born.all(), set) == 0);
+  for (int at = 0; at < 65; ++at) CHECK(born.arm_next(*set) == (at < 64 ? 0 : UV_ENOMEM));
+  uvreap::look_queue named;
+  for (std::size_t at = 0; at < 64; ++at) {
+    CAPTURE(at);
+    born.end(at);
+    set->is_woken = true;
+    (void)set->take(named, 8);
+    CHECK(named.pop_front() == &born.at(at));
+    CHECK(named.empty());
+    set->disarm(born.at(at));
+  }
+}
+
+TEST_CASE("the set that is polled wakes for each child of the ring behind it") {
+  nursery born(80);
+  std::unique_ptr<uvreap::backend> set;
+  if (uvreap::make_ring(born.living, set) != 0) return;  // no io_uring here
+  REQUIRE(uvreap::make_pidfd(born.living, born.all(), set) == 0);
+  for (int at = 0; at < 80; ++at) CHECK(born.arm_next(*set) == 0);
+  for (std::size_t at : {15, 16, 0, 79, 7}) {
+    CAPTURE(at);
+    CHECK(born.at(at).on == (at < 16 ? uvreap::slot::ring : uvreap::slot::pidfd));
+    ::pollfd polled{.fd = set->polled(), .events = POLLIN, .revents = 0};
+    CHECK(::poll(&polled, 1, 0) == 0);  // nothing is left over
+    born.end(at);
+    REQUIRE(::poll(&polled, 1, 60'000) == 1);
+    set->is_woken = true;
+    uvreap::look_queue named;
+    (void)set->take(named, 8);
+    CHECK(named.pop_front() == &born.at(at));
+    CHECK(named.empty());
+    set->disarm(born.at(at));
+  }
 }
 
 TEST_CASE("two reapers hold as many together") {

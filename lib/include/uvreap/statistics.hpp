@@ -11,7 +11,7 @@ namespace uvreap::inline v0 {
 
 // How a reaper learns who ended. Their costs differ; design and figures are in the README.
 enum class backend_kind {
-  automatic,  // the best that works here
+  automatic,  // the best that works here; beside a ring the youngest 64 children are on pidfds
   ring,       // io_uring polls on pidfds
   pidfd,      // pidfds in one epoll set
   peek,       // waitid(WNOWAIT) shows the first zombie: the kernel walks all children

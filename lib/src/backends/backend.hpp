@@ -45,8 +45,7 @@ class backend {
   // uv_loop_fork, and libuv aborts where epoll_ctl says EBADF.
   virtual void leave_polled_open() noexcept = 0;
 
-  [[nodiscard]] slot kind() const noexcept { return kind_; }
-  [[nodiscard]] virtual std::size_t size() const noexcept = 0;
+  virtual void describe(statistics&) const noexcept = 0;
 
  protected:
   // What the kernel gives back with an event. An older child's event is not taken for a younger one's of that
@@ -66,7 +65,11 @@ class backend {
   std::uint32_t last_armed_as_ = 0;
 };
 
-// Each is tried on a real process before it is called good. 0, or UV_E*: why it is not available.
+// So many pidfds are held where the backend needs none, to know births cheaply.
+constexpr std::size_t held_beside_a_backend = 64;
+
+// Each is tried on a real process before it is called good. 0, or UV_E*: why it is not available. If out is a
+// backend, that one stays, and the new one stands before it.
 [[nodiscard]] int make_ring(const children&, std::unique_ptr<backend>& out) noexcept;
 [[nodiscard]] int make_pidfd(const children&, claims&, std::unique_ptr<backend>& out) noexcept;
 

@@ -10,7 +10,6 @@ namespace uvreap {
 namespace {
 
 constexpr std::size_t promoted_a_tick = 64;
-constexpr std::size_t held_beside_a_backend = 64;  // pidfds that ring and peek hold, to know births cheaply
 
 bool is_transient(int error) noexcept {
   return error == UV_EMFILE || error == UV_ENFILE || error == UV_ENOMEM;
@@ -29,9 +28,8 @@ int fallback::make_best(backend_kind kind) noexcept {
   if (kind == backend_kind::pidfd) return make_pidfd(living_, claims_, best_);
   if (kind == backend_kind::peek) return 0;
   int why_no_ring = make_ring(living_, best_);
-  if (why_no_ring == 0) return 0;
   int why_no_pidfd = make_pidfd(living_, claims_, best_);
-  return why_no_pidfd == 0 ? why_no_ring : why_no_pidfd;
+  return why_no_pidfd == 0 || why_no_ring == 0 ? why_no_ring : why_no_pidfd;
 }
 
 int fallback::open(backend_kind kind) noexcept {
@@ -117,11 +115,8 @@ void fallback::describe(statistics& stats) const noexcept {
   stats.backend = backend_kind::peek;
   stats.on_peek = peek_.size();
   stats.degraded = degraded_;
-  if (!best_) return;
-  bool is_ring = best_->kind() == slot::ring;
-  stats.backend = is_ring ? backend_kind::ring : backend_kind::pidfd;
-  stats.on_backend = best_->size();
-  (is_ring ? stats.on_ring : stats.on_pidfd) = best_->size();
+  if (best_) best_->describe(stats);
+  stats.on_backend = stats.on_ring + stats.on_pidfd;
 }
 
 }  // namespace uvreap

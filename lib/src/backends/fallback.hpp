@@ -1,5 +1,8 @@
 // The best backend that works, over the one that always does.
 //
+// The best that automatic finds is a set of pidfds for the youngest children before a ring for all others
+// (pidfd.cpp).
+//
 // A child goes to the best backend if that can have it, else to peek. Each fallback is counted, none is an
 // error. What pidfd_open says of one number (EINVAL or ENOENT for a thread's, ESRCH) concerns that number
 // alone; with EMFILE, ENFILE and ENOMEM the next child tries again; the backend is switched off for good only

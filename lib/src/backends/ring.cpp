@@ -113,9 +113,12 @@ class ring_backend final : public backend {
     return is_woken || rearm_left_ != 0;
   }
 
-  [[nodiscard]] std::size_t size() const noexcept override { return armed_.size(); }
   [[nodiscard]] int polled() const noexcept override { return eventfd_.get(); }
   void leave_polled_open() noexcept override { (void)eventfd_.release(); }
+  void describe(statistics& stats) const noexcept override {
+    stats.backend = backend_kind::ring;
+    stats.on_ring = armed_.size();
+  }
 
  private:
   // ---- the ring itself
