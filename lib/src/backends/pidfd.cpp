@@ -93,8 +93,9 @@ class pidfd_backend final : public backend {
   }
 
   [[nodiscard]] int arm_here(child& one) noexcept {
-    if (behind_ && !one.id.is_held() && claims_.held() >= most() && !move_oldest()) return UV_EMFILE;
-    if (!one.id.keep(claims_, most())) return UV_EMFILE;
+    std::size_t limit = most();
+    if (behind_ && !one.id.is_held() && claims_.held() >= limit && !move_oldest()) return UV_EMFILE;
+    if (!one.id.keep(claims_, limit)) return UV_EMFILE;
     one.armed_as = next_arming();
     int error = change(EPOLL_CTL_ADD, one.id.pidfd(), tag_of(one));
     if (error != 0) return error;
