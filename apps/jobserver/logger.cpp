@@ -49,11 +49,13 @@ std::string command_of(const job& job) {
 void logger::job_ended(const job& job) {
   std::string command = command_of(job);
   std::string status = job.status().substr(0, longest_text);
-  fields all{{"job", job.id},
-             {"client", job.client},
-             {"command", command},
-             {"status", status},
-             {"wall_ms", job.wall_ms()}};
+  auto all = [&] {
+    return fields{{"job", job.id},
+                  {"client", job.client},
+                  {"command", command},
+                  {"status", status},
+                  {"wall_ms", job.wall_ms()}};
+  };
   write(all, "job " + job.id + " of " + job.client + ": " + command + ": " + status +
                  print(" after %.1f ms", job.wall_ms()));
 }
@@ -61,16 +63,20 @@ void logger::job_ended(const job& job) {
 void logger::refused(const http_request& request, const http_answer& answer) {
   std::string what = request.method_name.substr(0, 20) + " " + request.target.substr(0, longest_text);
   std::string why = answer.detail.substr(0, longest_text);
-  fields all{{"refused", answer.status}, {"client", request.client}, {"request", what}, {"why", why}};
+  auto all = [&] {
+    return fields{{"refused", answer.status}, {"client", request.client}, {"request", what}, {"why", why}};
+  };
   write(all, "refused " + request.client + ": " + what + ": " + std::to_string(answer.status) + " " + why);
 }
 
-void logger::note(const std::string& text) { write({{"note", text}}, text); }
+void logger::note(const std::string& text) {
+  write([&] { return fields{{"note", text}}; }, text);
+}
 
-void logger::write(const fields& all, const std::string& text) {
+void logger::write(const std::function<fields()>& all, const std::string& text) {
   if (!as_json_) return put(now() + " " + on_a_line(text) + "\n");
   fields line{{"time", now()}};
-  line.update(all);
+  line.update(all());
   put(text_of(line));
 }
 

@@ -9,6 +9,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <nlohmann/json.hpp>
 #include <string>
 
@@ -28,7 +29,7 @@ class logger {
 
  private:
   using fields = nlohmann::ordered_json;
-  void write(const fields&, const std::string& text);
+  void write(const std::function<fields()>&, const std::string& text);
   void put(std::string line);
 
   bool as_json_;

@@ -11,6 +11,7 @@
 #include <cstring>
 #include <map>
 #include <type_traits>
+#include <utility>
 
 namespace {
 
@@ -31,9 +32,10 @@ int number_of(stream which) { return static_cast<int>(which); }
 
 // A job as it is written down.
 struct record {
-  explicit record(const json& all) : brief(text_of(job::brief_of(all))) {
-    std::string text = text_of(all);
-    if (text != brief) full = std::move(text);
+  record() = default;
+  explicit record(const json& all) : brief(text_of(all)) {
+    json shorter = job::brief_of(all);
+    if (shorter["argv"] != all["argv"]) full = std::exchange(brief, text_of(shorter));
   }
 
   std::string brief;
@@ -117,7 +119,7 @@ class store::database {
 store::store() = default;
 
 store::~store() {
-  if (!path_.empty()) (void)database_->execute("PRAGMA synchronous = FULL; PRAGMA wal_checkpoint(TRUNCATE)");
+  if (!is_in_memory()) (void)database_->execute("PRAGMA synchronous = FULL; PRAGMA wal_checkpoint(TRUNCATE)");
   database_.reset();
   if (lock_ >= 0) ::close(lock_);
 }
@@ -133,7 +135,7 @@ std::string store::open(const std::string& directory, limits limits) {
     if (::flock(lock_, LOCK_EX | LOCK_NB) != 0) return directory + ": another server uses it";
     path_ = directory + "/jobs.sqlite";
   }
-  database_ = std::make_unique<database>(path_.empty() ? ":memory:" : path_);
+  database_ = std::make_unique<database>(is_in_memory() ? ":memory:" : path_);
   // A commit goes into the log file, and to the disk with the next checkpoint, which is sync()'s. Whatever
   // the power's end leaves of the log, frames that do not belong together are not read (checksums and salt),
   // so that the state of some commit since the last sync is found.
@@ -192,7 +194,7 @@ bool store::fail() {
 }
 
 bool store::begin(job& job) {
-  record written(job.full());
+  record written = is_in_memory() ? record() : record(job.full());
   database::query insert(*database_, "INSERT INTO jobs VALUES (?, ?, NULL, 0, ?, ?)");
   if (!insert.with(last_number_ + 1, job.id, written.brief, written.full).run()) return fail();
   job.number = ++last_number_;
@@ -201,6 +203,7 @@ bool store::begin(job& job) {
 }
 
 bool store::update(const job& job) {
+  if (is_in_memory()) return true;
   record written(job.full());
   database::query update(*database_, "UPDATE jobs SET brief = ?, full = ? WHERE number = ?");
   is_unsynced_ = true;
@@ -219,6 +222,7 @@ bool store::end(std::int64_t number, const json& job) {
   record written(job);
   std::size_t bytes = row_bytes + written.brief.size() + (written.full ? written.full->size() : 0);
   for (stream which : {stream::output, stream::error_output}) {
+    if (job[which == stream::output ? "stdout" : "stderr"]["bytes"] == 0) continue;
     database::query pieces(*database_, "SELECT count(*) FROM outputs WHERE number = ? AND stream = ?");
     if (!pieces.with(number, number_of(which)).next()) return fail();
     bytes += static_cast<std::size_t>(pieces.number(0)) * row_bytes + length(number, which);
@@ -294,7 +298,7 @@ std::size_t store::length(std::int64_t number, stream which) const {
 // On a connection of its own, in another thread: the loop's goes on writing meanwhile. What it could not do,
 // the next one does.
 void store::sync(uv_loop_t& loop) {
-  if (path_.empty() || !is_unsynced_ || is_syncing_) return;
+  if (is_in_memory() || !is_unsynced_ || is_syncing_) return;
   syncing_.data = this;
   auto work = [](uv_work_t* request) {
     database other(static_cast<store*>(request->data)->path_);

@@ -48,6 +48,8 @@ class store {
   [[nodiscard]] const std::vector<row>& lost() const { return lost_; }
   [[nodiscard]] std::string newest_id() const;  // empty: there is none
 
+  // In memory a job is there when it has ended, and until then its number, id and output: what else there is
+  // to tell of it, it tells itself.
   bool begin(job&);         // gives it its number
   bool update(const job&);  // it was started
   bool append(std::int64_t number, stream, std::size_t at, std::string_view bytes);
@@ -76,6 +78,7 @@ class store {
 
  private:
   class database;
+  [[nodiscard]] bool is_in_memory() const { return path_.empty(); }
   std::string end_what_was_lost();
   bool end(std::int64_t number, const job::json&);
   bool forget();

@@ -1,8 +1,10 @@
 #include "uuid7.hpp"
 
+#include <unistd.h>
+
 #include <algorithm>
+#include <array>
 #include <chrono>
-#include <random>
 
 #include "../shared/printed.hpp"
 
@@ -32,9 +34,11 @@ std::string uuid7::next() {
   auto now = std::chrono::system_clock::now().time_since_epoch();
   auto ms = static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::milliseconds>(now).count());
   last_ = std::max(last_ + 1, ms << 12);  // a full count runs on into the next millisecond
-  std::random_device random;
-  unsigned variant = 0x8000 | (random() & 0x3fff);
+  std::array<std::uint32_t, 2> random{};
+  // Fails in the first moments of a machine alone; an id is never repeated without it, only easier to guess.
+  (void)::getentropy(random.data(), sizeof random);
+  unsigned variant = 0x8000 | (random[0] & 0x3fff);
   auto part = [this](int shift, std::uint64_t mask) { return static_cast<unsigned>(last_ >> shift & mask); };
   return print("%08x-%04x-7%03x-%04x-%04x%08x", part(28, 0xffffffff), part(12, 0xffff), part(0, 0xfff),
-               variant, random() & 0xffff, random());
+               variant, random[0] >> 16, random[1]);
 }
