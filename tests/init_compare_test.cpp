@@ -1,5 +1,5 @@
 // What a PID 1 has to do, and who does it: uvreap init, tini, dumb-init and catatonit under the same cases.
-// README's table is these rows.
+// The table of docs/init.md is these rows.
 #include <doctest/doctest.h>
 #include <signal.h>
 
@@ -326,7 +326,7 @@ TEST_CASE("Ctrl-Z stops the shell's job, and fg goes on with it; without a shell
             run.type("on\n");
             return run.says("got <on>", one.patience);
           });
-  compare("without a shell: Ctrl-Z does not stop what nobody can continue",
+  compare("without a shell: Ctrl-Z does not stop what no shell can continue",
           {"uvreap init", "dumb-init", "catatonit"}, [](const contender& one) {
             supervised run(one.plainly({}, probe({"echo"})), {.on_terminal = true});
             REQUIRE(run.says("ready"));
@@ -336,6 +336,6 @@ TEST_CASE("Ctrl-Z stops the shell's job, and fg goes on with it; without a shell
           });
 }
 
-TEST_CASE("README's table has these rows and no other") {
-  CHECK(test::rows_of_readme() == test::rows_compared());
+TEST_CASE("the table of docs/init.md has these rows and no other") {
+  CHECK(test::rows_of_page() == test::rows_compared());
 }

@@ -1,4 +1,4 @@
-// uvreap run: --help, the man page, the README and the completion for bash name the same options.
+// uvreap run: --help, the man page, docs/run.md and the completion for bash name the same options.
 #include <doctest/doctest.h>
 
 #include <cstdlib>
@@ -113,14 +113,10 @@ TEST_CASE("--help and the man page name the same options, and whether they take 
   CHECK(in_help == options_of_man(file_of("UVREAP_RUN_MAN")));
 }
 
-TEST_CASE("options that the README names are there") {
+TEST_CASE("options that docs/run.md names are there") {
   test::clean_floor floor;
   auto names = names_of(options_of_help(help()));
-  std::string readme = file_of("UVREAP_README");
-  std::size_t begin = readme.find("\n## `uvreap run`");
-  REQUIRE(begin != std::string::npos);
-  std::string part = readme.substr(begin, readme.find("\n## ", begin + 1) - begin);
-  auto long_ones = matches(part, "[ `(](--[a-z][a-z-]*)");
+  auto long_ones = matches(file_of("UVREAP_RUN_PAGE"), "[ `(](--[a-z][a-z-]*)");
   CHECK(long_ones.size() > 1);
   for (const std::string& name : long_ones) CHECK_MESSAGE(names.contains(name), name);
 }

@@ -69,8 +69,8 @@ std::string in_place_of(const std::string& name) {
 
 int compared = 0;
 
-std::string readme() {
-  std::ifstream file(from_environment("UVREAP_README"));
+std::string page() {
+  std::ifstream file(from_environment("UVREAP_INIT_PAGE"));
   std::stringstream text;
   text << file.rdbuf();
   return text.str();
@@ -143,11 +143,11 @@ void compare(const std::string& what, const std::set<std::string>& has,
   std::string row = "| " + what + " |";
   for (const char* name : {"uvreap init", "tini", "dumb-init", "catatonit"})
     row += has.contains(name) ? " yes |" : " |";
-  CHECK_MESSAGE(readme().find(row + '\n') != std::string::npos, "not in README: ", row);
+  CHECK_MESSAGE(page().find(row + '\n') != std::string::npos, "not in docs/init.md: ", row);
 }
 
-int rows_of_readme() {
-  std::string text = readme();
+int rows_of_page() {
+  std::string text = page();
   auto at = text.find(head);
   REQUIRE(at != std::string::npos);
   std::istringstream lines(text.substr(at + std::string(head).size()));

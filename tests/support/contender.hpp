@@ -7,7 +7,7 @@
 //       });
 //     }
 //
-// README's table has a row for each, and says the same.
+// The table of docs/init.md has a row for each, and says the same.
 #pragma once
 
 #include <chrono>
@@ -43,12 +43,12 @@ words probe(const words&);  // support/init_probe.cpp
 bool no_pid_1();            // this machine gives none; says so
 contender uvreap_init();    // with this run's backend
 
-// Asserts, for each program that is installed, whether the case holds, and that README says so; and that ours
-// holds it under that program's name where that program does.
+// Asserts, for each program that is installed, whether the case holds, and that docs/init.md says so; and
+// that ours holds it under that program's name where that program does.
 void compare(const std::string& what, const std::set<std::string>& has,
              const std::function<bool(const contender&)>& holds);
 
-int rows_of_readme();  // of its table
-int rows_compared();   // until now
+int rows_of_page();   // of its table
+int rows_compared();  // until now
 
 }  // namespace test

@@ -1,7 +1,8 @@
 // The making of a child, and its exit, as something to co_await.
 //
 //     task build(uvreap::reaper& reaper) {
-//       auto [error, pid] = co_await reaper.spawned({.argv = {"make"}});
+//       uvreap::command make{.argv = {"make"}};  // gcc 12 refuses lists in braces within co_await
+//       auto [error, pid] = co_await reaper.spawned(make);
 //       if (error != 0) co_return;
 //       auto [lost_watch, exit] = co_await reaper.exit_of(pid);
 //       if (lost_watch == 0) std::cout << exit << '\n';

@@ -9,7 +9,7 @@
 
 namespace uvreap::inline v0 {
 
-// How a reaper learns who ended. Their costs differ; design and figures are in the README.
+// How a reaper learns who ended. Their costs differ: see docs/backends.md.
 enum class backend_kind {
   automatic,  // the best that works here; beside a ring the youngest 64 children are on pidfds
   ring,       // io_uring polls on pidfds
