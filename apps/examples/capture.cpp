@@ -1,5 +1,5 @@
 // Runs several commands at once and prints what each wrote, whole and unmixed, when it has ended: the reaper
-// reads for us. What is beyond a limit, or held open by somebody left behind, is cut and said to be cut.
+// reads for us. What is beyond a limit, or held open by a process left behind, is cut and said so.
 #include <iostream>
 #include <uvreap/reaper.hpp>
 
@@ -8,7 +8,7 @@ namespace {
 void print(const std::string& name, const uvreap::child_exit& exit) {
   std::cout << "---- " << name << ": " << exit.status << '\n' << exit.output.bytes;
   if (exit.output.cut_by_limit) std::cout << "[cut: more than the limit]\n";
-  if (exit.output.cut_by_time) std::cout << "[cut: somebody still holds it]\n";
+  if (exit.output.cut_by_time) std::cout << "[cut: a process still holds it]\n";
 }
 
 }  // namespace

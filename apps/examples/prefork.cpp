@@ -80,7 +80,7 @@ struct master {
   struct place {
     struct master* of;
     uv_timer_t again;
-    pid_t pid = 0;  // 0: nobody is in it
+    pid_t pid = 0;  // 0: it is empty
     std::uint64_t began_ms = 0;
     milliseconds delay{0};
   };
