@@ -1,4 +1,5 @@
-// README.md, CONTRIBUTING.md, SECURITY.md, CHANGELOG.md and docs/*.md: what they show is true.
+// README.md, CONTRIBUTING.md, SECURITY.md, CHANGELOG.md and docs/*.md: what they show is true. So is what the
+// public headers show in the comments at their head, which compiles.
 //
 // A block of code names its language:
 //
@@ -109,16 +110,55 @@ bool is_of_an_example(const block& code) {
   return is_part_of_one(code.text, files_of(source() / "apps/examples", {".c", ".cpp"}));
 }
 
-// The pieces of that language as functions of one file, whose errors are told by the page's own lines.
+// What the comments at the head of a public header show: lines that are further in. (What begins with a brace
+// there is a list of arguments.)
+std::vector<block> pieces_of_header(const fs::path& header) {
+  std::string language = header.extension() == ".hpp" ? "cpp" : "c";
+  std::string mark = language == "cpp" ? "//" : " *";
+  std::vector<block> pieces;
+  bool inside = false;
+  std::size_t number = 0;
+  for (const std::string& line : lines_of(contents(header))) {
+    ++number;
+    bool is_code = line.starts_with(mark + "     ");
+    bool begins = is_code && !inside && line.size() > 7 && line[7] != ' ' && line[7] != '{';
+    if (begins) pieces.push_back({header, number, language, {}});
+    inside = begins || (inside && (is_code || line == mark));
+    if (inside) pieces.back().text += is_code ? line.substr(7) + '\n' : "\n";
+  }
+  return pieces;
+}
+
+std::vector<block> pieces_in(const std::string& language) {
+  std::vector<block> pieces = blocks_in({language});
+  std::erase_if(pieces, is_of_an_example);
+  for (const char* headers : {"lib/include", "lib/include/uvreap"})
+    for (const fs::path& header : files_of(source() / headers, {language == "cpp" ? ".hpp" : ".h"}))
+      for (const block& each : pieces_of_header(header)) pieces.push_back(each);
+  return pieces;
+}
+
+// A function that a piece begins with; else nothing.
+std::string function_in(const std::string& piece) {
+  std::string first = piece.substr(0, piece.find('\n'));
+  std::size_t end = piece.find("\n}\n");
+  bool is_one = first.ends_with(") {") && !first.starts_with("if ") && first.find('=') == std::string::npos;
+  return is_one && end != std::string::npos ? piece.substr(0, end + 3) : "";
+}
+
+// The pieces as functions of one file, whose errors are told by the lines of the page or header.
 std::string as_functions(const std::string& language) {
   std::string functions;
   int number = 0;
-  for (const block& piece : blocks_in({language})) {
-    if (is_of_an_example(piece)) continue;
-    bool awaits = piece.text.find("co_await") != std::string::npos;
-    functions += std::string(awaits ? "task" : "int") + " piece_" + std::to_string(++number) + "(void);\n";
-    functions += std::string(awaits ? "task" : "int") + " piece_" + std::to_string(number) + "(void) {\n";
-    functions += "#line " + std::to_string(piece.line) + " \"" + piece.page.string() + "\"\n" + piece.text;
+  for (const block& piece : pieces_in(language)) {
+    std::string before = function_in(piece.text);
+    std::string body = piece.text.substr(before.size());
+    bool awaits = body.find("co_await") != std::string::npos;
+    std::string head = (awaits ? "task" : "int") + (" piece_" + std::to_string(++number) + "(void)");
+    std::string line = "#line " + std::to_string(piece.line) + " \"" + piece.page.string() + "\"\n";
+    functions += line + before + head + ";\n" + head + " {\n" + line;
+    functions +=
+        std::string(static_cast<std::size_t>(std::count(before.begin(), before.end(), '\n')), '\n') + body;
     functions += awaits ? "}\n" : "return 0;\n}\n";
   }
   return functions;
@@ -130,11 +170,12 @@ void check_that_it_compiles(const std::string& language, const std::string& head
   std::string file = scratch / ("pieces." + language);
   std::ofstream(file) << "#include \"" << header << "\"\n" << as_functions(language);
   int status = -1;
-  std::string said = output_of(
-      compiler + " -fsyntax-only -Wall -Wextra -Werror -Wno-unused -Wno-missing-field-initializers -I'" +
-          (source() / "tests/documents").string() + "' -I'" + (source() / "lib/include").string() + "' " +
-          file + " 2>&1",
-      &status);
+  std::string said = output_of(compiler +
+                                   " -fsyntax-only -Wall -Wextra -Werror -Wno-unused -Wno-unused-parameter "
+                                   "-Wno-missing-field-initializers -I'" +
+                                   (source() / "tests/documents").string() + "' -I'" +
+                                   (source() / "lib/include").string() + "' " + file + " 2>&1",
+                               &status);
   CHECK_MESSAGE(status == 0, said);
 }
 

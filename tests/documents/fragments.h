@@ -1,5 +1,6 @@
 /* What the pieces of C in the documents take as given: each becomes the body of a function behind this. */
 #include <stdio.h>
+#include <unistd.h>
 #include <uvreap.h>
 
 extern uv_loop_t* loop;

@@ -3,7 +3,7 @@
 //     pid_t pid = 0;
 //     int error = uvreap::spawn(&pid, {.argv = {"sh", "-c", "exit 3"}});
 //     if (error != 0) return error;  // UV_ENOENT: there is no sh
-//     return reaper.watch(pid, on_exit);
+//     return reaper.watch(pid, on_end);
 //
 // Any thread may call them; they need no loop. Errors are libuv's: 0 or UV_E*.
 #pragma once
