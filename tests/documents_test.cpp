@@ -148,20 +148,21 @@ std::string function_in(const std::string& piece) {
 
 // The pieces as functions of one file, whose errors are told by the lines of the page or header.
 std::string as_functions(const std::string& language) {
-  std::string functions;
+  std::ostringstream functions;
   int number = 0;
   for (const block& piece : pieces_in(language)) {
     std::string before = function_in(piece.text);
+    auto its_lines = std::count(before.begin(), before.end(), '\n');
     std::string body = piece.text.substr(before.size());
     bool awaits = body.find("co_await") != std::string::npos;
     std::string head = (awaits ? "task" : "int") + (" piece_" + std::to_string(++number) + "(void)");
-    std::string line = "#line " + std::to_string(piece.line) + " \"" + piece.page.string() + "\"\n";
-    functions += line + before + head + ";\n" + head + " {\n" + line;
-    functions +=
-        std::string(static_cast<std::size_t>(std::count(before.begin(), before.end(), '\n')), '\n') + body;
-    functions += awaits ? "}\n" : "return 0;\n}\n";
+    functions << "#line " << piece.line << " " << piece.page << '\n'
+              << before << head << ";\n"
+              << head << " {\n";
+    functions << "#line " << static_cast<long>(piece.line) + its_lines << '\n' << body;
+    functions << (awaits ? "}\n" : "return 0;\n}\n");
   }
-  return functions;
+  return functions.str();
 }
 
 void check_that_it_compiles(const std::string& language, const std::string& header,
