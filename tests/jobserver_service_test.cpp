@@ -117,6 +117,26 @@ TEST_CASE("by systemd-analyze: the units are as systemd wants them") {
   CHECK(said == "status 0\n");
 }
 
+TEST_CASE("the unit's way to have the lists read again needs no program but the shell") {
+  test::clean_floor floor;
+  std::istringstream unit(
+      test::contents(test::from_environment("UVREAP_UNITS") + "/uvreap-jobserver.service"));
+  const std::string key = "ExecReload=";
+  std::string line;
+  while (!line.starts_with(key)) REQUIRE(std::getline(unit, line));
+
+  notice_socket notices;
+  ::setenv("NOTIFY_SOCKET", notices.path.c_str(), 1);
+  job_server server({"--allow-any"});
+  ::unsetenv("NOTIFY_SOCKET");
+  CHECK(notices.next() == "READY=1");
+  // By a job, whose parent is the server.
+  auto job = server.run({"sh", "-c", "exec env -i PATH=/nowhere MAINPID=$PPID " + line.substr(key.size())});
+  CHECK(server.ended(job)["exit_code"] == 0);
+  CHECK(notices.next().starts_with("RELOADING=1"));
+  CHECK(server.stop() == 0);
+}
+
 TEST_CASE("sockets that systemd hands over are listened to, and no job has them") {
   test::clean_floor floor;
   int socket = ::socket(AF_INET, SOCK_STREAM, 0);
