@@ -38,7 +38,6 @@ std::set<std::string> exported() {
 }
 
 const std::string in_struct = "a member of a struct or a macro of <sys/wait.h> says it";
-const std::string of_values = "values in C are made and copied without functions";
 const std::string coroutine = "C has no coroutines";
 
 const std::map<std::string, std::string> in_c = {
@@ -95,10 +94,19 @@ const std::map<std::string, std::string> in_c = {
     {"uvreap::stdio::pipe", in_struct},
     {"uvreap::stdio::same_as_output", in_struct},
     {"uvreap::stdio::captured", in_struct},
-    {"uvreap::command::command", of_values},
-    {"uvreap::command::~command", of_values},
-    {"uvreap::command::operator=", of_values},
 };
+
+// What values are made, copied and destroyed by. Which of these the compiler leaves out of line is up to it
+// (gcc 12 and 14 differ), and in C they need no functions.
+bool is_of_a_value(const std::string& name) {
+  for (const std::string type : {"captured", "child_change", "child_exit", "command", "environment",
+                                 "options", "stdio", "watch_options"}) {
+    for (const std::string& member : {type, '~' + type, std::string("operator=")}) {
+      if (name == "uvreap::" + type + "::" + member) return true;
+    }
+  }
+  return false;
+}
 
 // Each overload of operator<< has a call of its own.
 const std::set<std::string> texts = {
@@ -112,7 +120,7 @@ TEST_CASE("the library exports the C face and what the C++ headers declare, and 
   std::set<std::string> names = exported();
   CHECK(names.contains("uvreap_new"));
   for (const std::string& name : names) {
-    CHECK_MESSAGE((name.starts_with("uvreap_") || in_c.contains(name)), name,
+    CHECK_MESSAGE((name.starts_with("uvreap_") || in_c.contains(name) || is_of_a_value(name)), name,
                   " is exported, and has neither a place in the C face nor a reason to have none");
   }
 }
