@@ -5,7 +5,7 @@ const { once } = require('node:events');
 const readline = require('node:readline');
 const test = require('node:test');
 
-const { childrenOf, inNode, noNamespace } = require('./support.js');
+const { childrenOf, inNode, isRunning, noNamespace } = require('./support.js');
 
 const asInit = ['unshare', '-pf', '--mount-proc'];
 
@@ -78,7 +78,7 @@ async function initRunning(t, script) {
   const lines = readline.createInterface({ input: child.stdout })[Symbol.asyncIterator]();
   await lines.next();
   const [pid] = childrenOf(child.pid);
-  t.after(() => child.exitCode === null && process.kill(pid, 'SIGKILL'));
+  t.after(() => isRunning(child) && process.kill(pid, 'SIGKILL'));
   return { child, pid, answers: async () => (child.stdin.write('\n'), (await lines.next()).value) };
 }
 

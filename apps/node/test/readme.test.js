@@ -9,7 +9,7 @@ const os = require('node:os');
 const path = require('node:path');
 const test = require('node:test');
 
-const { childrenOf, inNode, noNamespace, stateOf, until } = require('./support.js');
+const { childrenOf, inNode, isRunning, noNamespace, stateOf, until } = require('./support.js');
 
 const root = path.dirname(require.resolve('uvreap'));
 const readme = fs.readFileSync(path.join(root, 'README.md'), 'utf8');
@@ -69,7 +69,7 @@ test(
     child.stdout.on('data', (data) => (output += data));
     await until(() => fs.existsSync(socketPath));
     const [init] = childrenOf(child.pid);
-    t.after(() => child.exitCode === null && process.kill(init, 'SIGKILL'));
+    t.after(() => isRunning(child) && process.kill(init, 'SIGKILL'));
 
     const get = async () => {
       const [response] = await once(http.get({ socketPath }), 'response');

@@ -72,10 +72,13 @@ async function inNode(script, ...before) {
   return { code, signal, stdout: stdout.toString(), stderr: stderr.toString() };
 }
 
+// A ChildProcess.
+const isRunning = ({ exitCode, signalCode }) => exitCode === null && signalCode === null;
+
 // A reason to skip, or false.
 const noNamespace = (() => {
   const { status } = spawnSync('unshare', ['-pf', '--mount-proc', 'true'], { stdio: 'ignore' });
   return status === 0 ? false : 'this machine refuses unshare -pf --mount-proc';
 })();
 
-module.exports = { becomeSubreaper, orphan, stateOf, childrenOf, until, inNode, noNamespace };
+module.exports = { becomeSubreaper, orphan, stateOf, childrenOf, until, inNode, isRunning, noNamespace };
