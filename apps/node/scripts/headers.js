@@ -11,7 +11,7 @@ const places = (
   asked
     ? [asked]
     : [
-        path.join(path.dirname(process.execPath), '..'), // from nodejs.org, nvm, NodeSource, Docker's image
+        path.join(path.dirname(process.execPath), '..'), // from nodejs.org, nvm, NodeSource
         '/usr', // libnode-dev of Debian
         path.join(os.homedir(), '.cache', 'node-gyp', process.versions.node), // node-gyp install
       ]
