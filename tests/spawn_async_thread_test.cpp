@@ -8,6 +8,8 @@
 #include <unistd.h>
 
 #include <cstdint>
+#include <filesystem>
+#include <fstream>
 #include <string>
 
 #include "support/own_process.hpp"
@@ -28,6 +30,15 @@ std::string written_by(test::stage& stage, command what) {
 }
 
 command status_of(const std::string& field) { return {.argv = {"grep", field, "/proc/self/status"}}; }
+
+int policy_of_thread(const std::string& name) {
+  for (const auto& task : std::filesystem::directory_iterator("/proc/self/task")) {
+    std::string is;
+    std::getline(std::ifstream(task.path() / "comm"), is);
+    if (is == name) return ::sched_getscheduler(std::stoi(task.path().filename()));
+  }
+  return -1;
+}
 
 std::string line(const char* text, int value) { return text + std::to_string(value) + "\n"; }
 
@@ -59,6 +70,27 @@ TEST_CASE("nice, affinity and no_new_privs are those of the moment of the first 
     CHECK(test::output_of(stage, {.argv = {"nice"}}) == line("", nice + 1));
     CHECK(test::output_of(stage, status_of("NoNewPrivs")) == "NoNewPrivs:\t1\n");
   });
+}
+
+TEST_CASE("the thread gives way to the loops that wake it, and its children do not") {
+  command look{.argv = {"awk", "{ print $41 }", "/proc/self/stat"}};  // the policy, proc(5)
+  (void)test::apart(test::place::plain, [&] {
+    test::stage stage;
+    CHECK(written_by(stage, look) == line("", SCHED_OTHER));
+    CHECK(policy_of_thread("uvreap-spawner") == SCHED_BATCH);
+  });
+  for (int policy : {SCHED_BATCH, SCHED_FIFO}) {  // what the program has chosen is the children's, too
+    (void)test::apart(test::place::plain, [&] {
+      sched_param chosen{.sched_priority = policy == SCHED_FIFO ? 1 : 0};
+      if (::sched_setscheduler(0, policy, &chosen) != 0) {
+        MESSAGE("SKIP: this policy is refused here");
+        return;
+      }
+      test::stage stage;
+      CHECK(written_by(stage, look) == line("", policy));
+      CHECK(policy_of_thread("uvreap-spawner") == policy);
+    });
+  }
 }
 
 TEST_CASE("umask and ignored signals, which are the process's, are those of the moment of the making") {
