@@ -3,7 +3,9 @@
 #include <signal.h>
 
 #include <cerrno>
+#include <cstdint>
 #include <cstdlib>
+#include <sstream>
 #include <string>
 
 #include "support/clean_floor.hpp"
@@ -116,6 +118,25 @@ TEST_CASE("a single command has Ctrl-C from the terminal and makes of it what it
   REQUIRE(dies.read_until("begun"));
   dies.press(ctrl_c);
   CHECK(dies.end() == signal_base + SIGINT);
+}
+
+TEST_CASE("the loop's thread takes all signals: those of the pool block them") {
+  test::clean_floor floor;
+  run_program run(
+      {"-q", "--", "sh", "-c",
+       "for each in /proc/$PPID/task/*; do [ ${each##*/} = $PPID ] || grep SigBlk $each/status; done"});
+  CHECK(run.end() == 0);
+  std::istringstream lines(run.output);
+  int threads = 0;
+  for (std::string line; std::getline(lines, line); ++threads) {
+    CAPTURE(line);
+    REQUIRE(line.starts_with("SigBlk:"));
+    std::uint64_t blocked = std::stoull(line.substr(line.find('\t') + 1), nullptr, 16);
+    for (int signum : {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGTSTP, SIGCHLD})
+      CHECK((blocked >> (signum - 1) & 1) == 1);
+    CHECK((blocked >> (SIGSEGV - 1) & 1) == 0);
+  }
+  CHECK(threads > 0);
 }
 
 TEST_CASE("a single command gets what is sent to us alone") {

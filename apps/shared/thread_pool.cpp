@@ -1,5 +1,7 @@
 #include "thread_pool.hpp"
 
+#include <signal.h>
+
 #include <cstddef>
 #include <cstdlib>
 #include <vector>
@@ -32,11 +34,24 @@ int try_to_make(std::size_t count) {
   return error;
 }
 
+// But those of a fault in the thread itself.
+sigset_t block_signals() {
+  sigset_t all;
+  sigset_t before;
+  ::sigfillset(&all);
+  for (int fault : {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGTRAP, SIGSYS, SIGABRT}) ::sigdelset(&all, fault);
+  ::pthread_sigmask(SIG_BLOCK, &all, &before);
+  return before;
+}
+
 }  // namespace
 
 int start_thread_pool(uv_loop_t& loop) {
   if (int error = try_to_make(threads_in_pool()); error != 0) return error;
   static uv_work_t nothing;
-  return uv_queue_work(
+  sigset_t before = block_signals();  // the threads inherit it
+  int error = uv_queue_work(
       &loop, &nothing, [](uv_work_t*) {}, nullptr);
+  ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  return error;
 }

@@ -1,4 +1,8 @@
 // libuv's thread pool, started while threads can be made: later it would abort the program where none can.
+//
+// No signal goes to its threads. The kernel gives one to any thread that does not block it, when the loop's
+// does for a moment (posix_spawn blocks them all); and if that thread had to wait for a processor before it
+// ran the handler, the loop had ended meanwhile, and knew of no Ctrl-C.
 #pragma once
 
 #include <uv.h>
