@@ -230,6 +230,36 @@ static void close_tells_those_that_have_not_started(void) {
   stage_end(&stage);
 }
 
+struct freeing {
+  uvreap_t* reaper;
+  int started;
+  int start_answered;
+};
+
+static void frees_when_told_of_an_error(int error, pid_t pid, void* data) {
+  struct freeing* one = data;
+  ++one->started;
+  CHECK(error != 0 && pid == 0);
+  uvreap_free(one->reaper);
+  one->start_answered = uvreap_start(one->reaper);
+}
+
+static void free_may_be_called_again_by_whom_it_tells(void) {
+  uv_loop_t loop;
+  struct freeing one = {0};
+  uvreap_command_t command = {.size = sizeof command, .argv = ARGV("/nowhere/to-be-found")};
+  REQUIRE(uv_loop_init(&loop) == 0);
+  REQUIRE(uvreap_new(&one.reaper, &loop, NULL) == 0 && uvreap_start(one.reaper) == 0);
+  for (int i = 0; i < 3; ++i) {
+    REQUIRE(uvreap_spawn_async(one.reaper, &command, NULL, frees_when_told_of_an_error, on_exit_of, &one) == 0);
+  }
+  uvreap_free(one.reaper);
+  CHECK(one.started == 3);
+  CHECK(one.start_answered == UV_EINVAL);
+  uv_run(&loop, UV_RUN_DEFAULT);
+  CHECK(uv_loop_close(&loop) == 0);
+}
+
 static void without_a_reaper(void) {
   pid_t pid = -1;
   int status = -1;
@@ -258,6 +288,7 @@ int main(void) {
       TEST(values_that_are_none_are_einval),
       TEST(off_the_loop_started_comes_before_the_exit),
       TEST(close_tells_those_that_have_not_started),
+      TEST(free_may_be_called_again_by_whom_it_tells),
       TEST(without_a_reaper),
   };
   return run_tests(tests, sizeof tests / sizeof *tests);

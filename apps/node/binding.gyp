@@ -19,6 +19,6 @@
       '-fvisibility=hidden',
     ],
     # A thread of uvreap's outlives the worker that loaded it, so its code has to stay.
-    'ldflags': ['-Wl,-z,nodelete', '-Wl,--version-script=<(module_root_dir)/exports.map'],
+    'ldflags': ['-Wl,-z,nodelete', '-Wl,--version-script="<(module_root_dir)/exports.map"'],
   }],
 }

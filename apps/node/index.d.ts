@@ -124,6 +124,10 @@ export function run(
   command: string | readonly string[],
   options?: RunOptions & { encoding?: BufferEncoding },
 ): Promise<Result>;
+export function run(
+  command: string | readonly string[],
+  options?: RunOptions,
+): Promise<Result<string | Buffer>>;
 
 export interface OrphanOptions {
   /** Called for each orphan that was reaped, once. What it throws is an uncaught error. */

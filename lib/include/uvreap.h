@@ -19,8 +19,8 @@
  * Errors: calls that return int give 0 or one of libuv's negative UV_E* codes, for uv_strerror(). A call that
  * failed changed nothing, and its outputs are untouched. Every call answers UV_EINVAL to a NULL where one is
  * not said to be allowed, and UV_ENOMEM where there is no memory. Calls about children also answer UV_EINVAL
- * while the reaper does not run, and UV_EPERM in a copy that was forked while it ran. How a child ended is no
- * error.
+ * while the reaper does not run. In a copy that was forked while it ran all calls with a reaper but
+ * uvreap_after_fork() and uvreap_free() answer UV_EPERM. How a child ended is no error.
  *
  * Threads: all calls with a reaper come from the thread of its loop, and a call from another thread aborts
  * the program, with a message; but uvreap_post_watch() may come from any. Calls without a reaper may come
@@ -176,7 +176,9 @@ int uvreap_start(uvreap_t*);
  * calls done too. uvreap_spawn_async() says what becomes of children that have not started. */
 int uvreap_close(uvreap_t*, uvreap_done_cb done, void* data);
 
-/* Closes and frees it. NULL is allowed. The loop has to run once more before uv_loop_close(). */
+/* Closes and frees it. NULL is allowed. The loop has to run once more before uv_loop_close(). Inside it
+ * started comes with UV_ECANCELED for what has not been made: there another uvreap_free() does nothing, and
+ * uvreap_start() answers UV_EINVAL. */
 void uvreap_free(uvreap_t*);
 
 /* ---- Children that are there ------------------------------------------------------------------------- */

@@ -116,8 +116,12 @@ async function run(command, options = {}) {
       },
       exited(exit) {
         signal?.removeEventListener('abort', abort);
-        if (signal?.aborted) reject(new AbortError(signal));
-        else resolve(resultOf(exit, encoding));
+        if (signal?.aborted) return reject(new AbortError(signal));
+        try {
+          resolve(resultOf(exit, encoding));
+        } catch (error) {
+          reject(error); // ERR_STRING_TOO_LONG: more than a string can hold, where a Buffer could
+        }
       },
     });
   });

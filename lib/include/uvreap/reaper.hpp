@@ -22,10 +22,10 @@
 // with uv_close(handle, nullptr) on all handles, uv_run(), and then the destructor: what is undelivered is
 // destroyed uncalled.
 //
-// Errors are libuv's: 0 or UV_E*, and a call that failed changed nothing. Every call that returns int, but
-// start(), close() and after_fork(), answers UV_EINVAL while the reaper does not run, and UV_EPERM in a copy
-// that was forked while it ran; those that take memory may answer UV_ENOMEM. How a child ended is never an
-// error.
+// Errors are libuv's: 0 or UV_E*, and a call that failed changed nothing. Calls that return int answer
+// UV_EPERM in a copy that was forked while the reaper ran, but for after_fork(); and UV_EINVAL while it does
+// not run, but for start(), close() and after_fork(). Those that take memory may answer UV_ENOMEM. How a
+// child ended is never an error.
 //
 // Callbacks run on the loop's thread, never inside the call that registered them, and may call anything here,
 // closing or destroying the reaper included. They must not throw: std::terminate ends the program.

@@ -18,6 +18,7 @@
 
 struct uvreap_s {
   uvreap::reaper reaper;
+  bool is_being_freed = false;  // which calls started() of what is not made any more
 };
 
 namespace {
@@ -82,7 +83,8 @@ int uvreap_new(uvreap_t** out, uv_loop_t* loop, const uvreap_options_t* options)
 }
 
 int uvreap_start(uvreap_t* one) {
-  return one == nullptr ? UV_EINVAL : guarded([&] { return one->reaper.start(); });
+  if (one == nullptr || one->is_being_freed) return UV_EINVAL;
+  return guarded([&] { return one->reaper.start(); });
 }
 
 int uvreap_close(uvreap_t* one, uvreap_done_cb done, void* data) {
@@ -92,7 +94,10 @@ int uvreap_close(uvreap_t* one, uvreap_done_cb done, void* data) {
   });
 }
 
-void uvreap_free(uvreap_t* one) { delete one; }
+void uvreap_free(uvreap_t* one) {
+  if (one == nullptr || std::exchange(one->is_being_freed, true)) return;
+  delete one;
+}
 
 // ---- Children that are there
 // ----------------------------------------------------------------------------------
