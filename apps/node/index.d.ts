@@ -77,7 +77,8 @@ export interface RunOptions {
   /** Of what is captured. Default: 'utf8'. 'buffer': Buffers. */
   encoding?: BufferEncoding | 'buffer';
   /**
-   * Bytes of each stream that are kept; the rest is read and dropped. Default: 1 MiB. Infinity is allowed.
+   * Bytes of each stream that are kept; the rest is read and dropped. Default: 1 MiB. Infinity is allowed;
+   * output that is longer than a string can be (ERR_STRING_TOO_LONG) rejects, where a Buffer could hold it.
    */
   maxBuffer?: number;
   /**

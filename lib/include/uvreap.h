@@ -275,12 +275,12 @@ enum {
 typedef struct uvreap_command_s {
   size_t size;
   char* const* argv;   /* at least the program */
-  const char* program; /* what is executed under the name argv[0]; NULL: argv[0]. Without a slash it is looked
+  const char* program; /* what is executed under the name argv[0]; NULL or empty: that. Without a slash it is looked
                           for in our own PATH; with one it is relative to cwd. */
   char* const* envp;   /* "NAME=value" each: the whole environment; NULL: ours, as it is at the call */
   char* const* env_set;   /* "NAME=value" each: added to that, or in place of what is there */
   char* const* env_unset; /* "NAME" each: not taken from ours */
-  const char* cwd;        /* NULL: ours */
+  const char* cwd;        /* NULL or empty: ours */
   uvreap_stdio_t input;
   uvreap_stdio_t output;
   uvreap_stdio_t error_output;

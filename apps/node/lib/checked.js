@@ -13,7 +13,7 @@ function object(name, value) {
 // groups.
 function pid(value) {
   if (!Number.isInteger(value) || value <= 0 || value > 2 ** 31 - 1)
-    throw invalid('pid', value, 'a positive integer');
+    throw invalid('pid', value, 'a whole number from 1 to 2147483647');
   return value;
 }
 

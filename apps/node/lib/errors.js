@@ -3,7 +3,7 @@
 const os = require('os');
 const util = require('util');
 
-const shown = (value) => util.inspect(value, { depth: 0, maxStringLength: 100, maxArrayLength: 3 });
+const shown = (value) => util.inspect(value, { depth: 1, maxStringLength: 100, maxArrayLength: 3 });
 
 // Of a call that answered UV_E*, as Node's own system errors are.
 function systemError(errno, syscall, subject, reason) {

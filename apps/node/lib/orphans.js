@@ -53,7 +53,7 @@ function reapOrphans(options = {}) {
   checked.boolean('signals', signals);
   checked.boolean('subreaper', subreaper);
 
-  const whose = `of pid ${process.pid}`;
+  const whose = process.pid;
   const error = native.reapOrphans(onOrphan !== undefined, grace === 0 ? -1 : grace);
   if (error !== 0) {
     const { code } = systemError(error, 'reapOrphans', whose);

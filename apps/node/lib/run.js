@@ -12,7 +12,7 @@ function argvOf(command) {
   if (!Array.isArray(command) || command.length === 0) {
     throw invalid('command', command, 'a line for the shell, or an array of the program and its arguments');
   }
-  return command.map((word, i) => checked.string(`command[${i}]`, word));
+  return Array.from(command, (word, i) => checked.string(`command[${i}]`, word)); // holes too
 }
 
 // "NAME=value" each. In a worker process.env is a copy, so the environment is never left to the C library.
@@ -78,7 +78,7 @@ async function run(command, options = {}) {
   } = checked.object('options', options);
   const bytes = input === undefined ? undefined : bytesOf(input);
   if (bytes === undefined) checked.oneOf('stdin', stdin, ['ignore', 'inherit']);
-  else checked.oneOf('stdin', stdin, ['pipe']);
+  else if (stdin !== 'pipe') throw invalid('stdin', stdin, "left out, or 'pipe', where there is an input");
   if (encoding !== 'buffer' && !Buffer.isEncoding(encoding))
     throw invalid('encoding', encoding, "an encoding, or 'buffer'");
   const what = {
@@ -98,8 +98,9 @@ async function run(command, options = {}) {
   if (signal?.aborted) throw new AbortError(signal);
 
   const id = newId();
+  const subject = what.cwd === undefined ? argv : { argv, cwd: what.cwd }; // either may be what is not there
   const error = native.spawn(id, what, timeout, grace);
-  if (error !== 0) throw systemError(error, 'run', argv);
+  if (error !== 0) throw systemError(error, 'run', subject);
   return new Promise((resolve, reject) => {
     let child; // its pid, from its start on
     const abort = () => child !== undefined && native.terminate(child, grace);
@@ -108,7 +109,7 @@ async function run(command, options = {}) {
       started(failure, pid, descriptor) {
         if (failure !== 0) {
           signal?.removeEventListener('abort', abort);
-          return reject(systemError(failure, 'run', argv));
+          return reject(systemError(failure, 'run', subject));
         }
         child = pid;
         if (signal?.aborted) abort();

@@ -9,6 +9,11 @@ const reasons = {
   ESRCH: 'this process has no such child',
 };
 
+const terminationReasons = {
+  EALREADY: 'it is being terminated already',
+  ESRCH: 'neither watch() nor run() waits for it',
+};
+
 async function watch(pid, options = {}) {
   checked.pid(pid);
   const { timeout = 0, grace = 5000, ref = true, signal } = checked.object('options', options);
@@ -46,7 +51,10 @@ function terminate(pid, options = {}) {
   const { grace = 5000 } = checked.object('options', options);
   checked.milliseconds('grace', grace);
   const error = native.terminate(pid, grace);
-  if (error !== 0) throw systemError(error, 'terminate', pid);
+  if (error !== 0) {
+    const of = systemError(error, 'terminate', pid);
+    throw systemError(error, 'terminate', pid, terminationReasons[of.code]);
+  }
 }
 
 module.exports = { watch, terminate };

@@ -90,6 +90,12 @@ test('a child that does not read its input is no error', async () => {
   assert.strictEqual((await run('exec <&-; exit 2', { input: Buffer.alloc(1024 * 1024) })).code, 2);
 });
 
+test('output that no string can hold rejects, and harms nothing else', async () => {
+  const all = { encoding: 'hex', maxBuffer: Infinity };
+  await assert.rejects(run(['head', '-c', '270000000', '/dev/zero'], all), { code: 'ERR_STRING_TOO_LONG' });
+  assert.strictEqual((await run(['true'])).code, 0);
+});
+
 test('what is beyond maxBuffer is dropped, said so, and does not hold the child', async () => {
   const result = await run('echo longer; yes | head -c 300000 >&2', { maxBuffer: 4 });
   assert.deepStrictEqual([result.code, result.stdout, result.stderr], [0, 'long', 'y\ny\n']);

@@ -51,7 +51,7 @@ test('what cannot be watched is an error with a code and the value', async (t) =
   for (const bad of [0, -1, 1.5, 2 ** 31, NaN, '12', null, undefined, 12n, {}]) {
     await assert.rejects(watch(bad), {
       code: 'EINVAL',
-      message: /^EINVAL: pid must be a positive integer, and is /,
+      message: /^EINVAL: pid must be a whole number from 1 to 2147483647, and is /,
     });
   }
   const child = orphan(t, 'exit 0');
