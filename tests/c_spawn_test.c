@@ -251,7 +251,8 @@ static void free_may_be_called_again_by_whom_it_tells(void) {
   REQUIRE(uv_loop_init(&loop) == 0);
   REQUIRE(uvreap_new(&one.reaper, &loop, NULL) == 0 && uvreap_start(one.reaper) == 0);
   for (int i = 0; i < 3; ++i) {
-    REQUIRE(uvreap_spawn_async(one.reaper, &command, NULL, frees_when_told_of_an_error, on_exit_of, &one) == 0);
+    int error = uvreap_spawn_async(one.reaper, &command, NULL, frees_when_told_of_an_error, on_exit_of, &one);
+    REQUIRE(error == 0);
   }
   uvreap_free(one.reaper);
   CHECK(one.started == 3);

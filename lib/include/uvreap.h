@@ -275,8 +275,8 @@ enum {
 typedef struct uvreap_command_s {
   size_t size;
   char* const* argv;   /* at least the program */
-  const char* program; /* what is executed under the name argv[0]; NULL or empty: that. Without a slash it is looked
-                          for in our own PATH; with one it is relative to cwd. */
+  const char* program; /* what is executed under the name argv[0]; NULL or empty: that. Without a slash it is
+                          looked for in our own PATH; with one it is relative to cwd. */
   char* const* envp;   /* "NAME=value" each: the whole environment; NULL: ours, as it is at the call */
   char* const* env_set;   /* "NAME=value" each: added to that, or in place of what is there */
   char* const* env_unset; /* "NAME" each: not taken from ours */
