@@ -19,6 +19,7 @@
       '-fvisibility=hidden',
     ],
     # A thread of uvreap's outlives the worker that loaded it, so its code has to stay.
-    'ldflags': ['-Wl,-z,nodelete', '-Wl,--version-script="<(module_root_dir)/exports.map"'],
+    # The linker runs in build/; a whole path could have a space.
+    'ldflags': ['-Wl,-z,nodelete', '-Wl,--version-script=../exports.map'],
   }],
 }
