@@ -65,9 +65,6 @@ class backend {
   std::uint32_t last_armed_as_ = 0;
 };
 
-// So many pidfds are held where the backend needs none, to know births cheaply.
-constexpr std::size_t held_beside_a_backend = 64;
-
 // Each is tried on a real process before it is called good. 0, or UV_E*: why it is not available. If out is a
 // backend, that one stays, and the new one stands before it.
 [[nodiscard]] int make_ring(const children&, std::unique_ptr<backend>& out) noexcept;

@@ -52,7 +52,7 @@ void fallback::arm(child& one, int pidfd_error) noexcept {
 }
 
 void fallback::settle(child& one) noexcept {
-  if (one.on != slot::pidfd) (void)one.id.keep(claims_, std::min(claims::most_held(), held_beside_a_backend));
+  if (one.on != slot::pidfd) (void)one.id.keep(claims_, claims::most_held_beside_a_backend());
 }
 
 void fallback::disarm(child& one) noexcept {

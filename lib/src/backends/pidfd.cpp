@@ -89,7 +89,7 @@ class pidfd_backend final : public backend {
 
  private:
   [[nodiscard]] std::size_t most() const noexcept {
-    return behind_ ? std::min(claims::most_held(), held_beside_a_backend) : claims::most_held();
+    return behind_ ? claims::most_held_beside_a_backend() : claims::most_held();
   }
 
   [[nodiscard]] int arm_here(child& one) noexcept {

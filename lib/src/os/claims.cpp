@@ -141,6 +141,8 @@ bool claims::claim_spawning() noexcept {
   return true;
 }
 
+std::size_t claims::most_held_beside_a_backend() noexcept { return std::min<std::size_t>(most_held(), 64); }
+
 std::size_t claims::most_held() noexcept {
   ::rlimit files{};
   if (::getrlimit(RLIMIT_NOFILE, &files) != 0) return 256;

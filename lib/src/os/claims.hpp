@@ -62,6 +62,8 @@ class claims {
   // Held pidfds, of all reapers together. Each costs every later fork about 0.1 us, for the child copies the
   // table of descriptors.
   [[nodiscard]] static std::size_t most_held() noexcept;  // min(1 024, RLIMIT_NOFILE / 4), as it is now
+  // Where the backend needs none, to know births cheaply: of those, 64.
+  [[nodiscard]] static std::size_t most_held_beside_a_backend() noexcept;
   [[nodiscard]] bool hold(std::size_t limit) noexcept;
   void let_go() noexcept { held_.fetch_sub(1, std::memory_order_relaxed); }
   [[nodiscard]] std::size_t held() const noexcept { return held_.load(std::memory_order_relaxed); }
