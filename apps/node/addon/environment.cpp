@@ -142,16 +142,11 @@ void environment::tell_exit(std::uint32_t id, const uvreap_exit_t& exit, bool wi
   });
 }
 
+template <bool WithOutput>
 void environment::on_exit(const uvreap_exit_t* exit, void* data) noexcept {
   child one = *static_cast<child*>(data);
   one.owner->children_.erase(one.id);
-  one.owner->tell_exit(one.id, *exit, false);
-}
-
-void environment::on_exit_with_output(const uvreap_exit_t* exit, void* data) noexcept {
-  child one = *static_cast<child*>(data);
-  one.owner->children_.erase(one.id);
-  one.owner->tell_exit(one.id, *exit, true);
+  one.owner->tell_exit(one.id, *exit, WithOutput);
 }
 
 void environment::on_orphan(const uvreap_exit_t* exit, void* data) noexcept {
@@ -190,7 +185,7 @@ int environment::watch(arguments given) {
   if (is_of_libuv(loop_, pid)) return UV_EBUSY;
   auto options = watch_options(integer(env_, given[3]), integer(env_, given[4]));
   options.unref = !truth(env_, given[2]);
-  int error = uvreap_watch(watcher_->reaper, pid, &options, on_exit, &add_child(id));
+  int error = uvreap_watch(watcher_->reaper, pid, &options, on_exit<false>, &add_child(id));
   if (error != 0) children_.erase(id);
   return error;
 }
@@ -233,7 +228,7 @@ int environment::spawn(arguments given) {
   }
 
   auto options = watch_options(integer(env_, given[2]), integer(env_, given[3]));
-  int error = uvreap_spawn_async(watcher_->reaper, &command, &options, on_started, on_exit_with_output, &one);
+  int error = uvreap_spawn_async(watcher_->reaper, &command, &options, on_started, on_exit<true>, &one);
   if (error != 0) children_.erase(id);
   return error;
 }

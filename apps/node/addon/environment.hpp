@@ -62,8 +62,8 @@ class environment {
   template <class MakeArguments>
   bool call(napi_ref, MakeArguments) noexcept;
 
+  template <bool WithOutput>
   static void on_exit(const uvreap_exit_t*, void* data) noexcept;
-  static void on_exit_with_output(const uvreap_exit_t*, void* data) noexcept;
   static void on_started(int error, pid_t, void* data) noexcept;
   static void on_orphan(const uvreap_exit_t*, void* data) noexcept;
   static void on_closed(void* data) noexcept;

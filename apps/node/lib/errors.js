@@ -5,10 +5,10 @@ const util = require('util');
 
 const shown = (value) => util.inspect(value, { depth: 1, maxStringLength: 100, maxArrayLength: 3 });
 
-// Of a call that answered UV_E*, as Node's own system errors are.
-function systemError(errno, syscall, subject, reason) {
+// Of a call that answered UV_E*, as Node's own system errors are. reasons: what some codes mean there.
+function systemError(errno, syscall, subject, reasons = {}) {
   const [code, text] = util.getSystemErrorMap().get(errno);
-  const error = new Error(`${code}: ${reason ?? text}, ${syscall} ${shown(subject)}`);
+  const error = new Error(`${code}: ${reasons[code] ?? text}, ${syscall} ${shown(subject)}`);
   return Object.assign(error, { errno, code, syscall });
 }
 

@@ -53,19 +53,15 @@ function reapOrphans(options = {}) {
   checked.boolean('signals', signals);
   checked.boolean('subreaper', subreaper);
 
-  const whose = process.pid;
   const error = native.reapOrphans(onOrphan !== undefined, grace === 0 ? -1 : grace);
-  if (error !== 0) {
-    const { code } = systemError(error, 'reapOrphans', whose);
-    throw systemError(error, 'reapOrphans', whose, reasons[code]);
-  }
+  if (error !== 0) throw systemError(error, 'reapOrphans', process.pid, reasons);
   if (onOrphan !== undefined) waiting.set(0, { exited: (exit) => onOrphan(exit) });
   const orphans = new Orphans(signals ? endingSignals : []);
   if (subreaper) {
     const refused = native.becomeSubreaper();
     if (refused !== 0) {
       orphans.stop();
-      throw systemError(refused, 'reapOrphans', whose);
+      throw systemError(refused, 'reapOrphans', process.pid);
     }
   }
   return orphans;

@@ -25,10 +25,7 @@ async function watch(pid, options = {}) {
 
   const id = newId();
   const error = native.watch(id, pid, ref, timeout, grace);
-  if (error !== 0) {
-    const of = systemError(error, 'watch', pid);
-    throw systemError(error, 'watch', pid, reasons[of.code]);
-  }
+  if (error !== 0) throw systemError(error, 'watch', pid, reasons);
   return new Promise((resolve, reject) => {
     // The child is let be, and still reaped: nothing else in Node could wait for it.
     const abort = () => {
@@ -51,10 +48,7 @@ function terminate(pid, options = {}) {
   const { grace = 5000 } = checked.object('options', options);
   checked.milliseconds('grace', grace);
   const error = native.terminate(pid, grace);
-  if (error !== 0) {
-    const of = systemError(error, 'terminate', pid);
-    throw systemError(error, 'terminate', pid, terminationReasons[of.code]);
-  }
+  if (error !== 0) throw systemError(error, 'terminate', pid, terminationReasons);
 }
 
 module.exports = { watch, terminate };
