@@ -422,18 +422,18 @@ TEST_CASE("at rest it does not wake up each second") {
   CHECK(run.end() == 128 + SIGTERM);
 }
 
-TEST_CASE("8 descriptors are enough, and fewer are told before anything begins") {
+TEST_CASE("7 descriptors are enough, and fewer are told before anything begins") {
   test::clean_floor floor;
   auto with = [](const std::string& descriptors, const words& options) {
     return words{"sh", "-c", "ulimit -n " + descriptors + "; exec \"$@\"", "sh"} +
            words{test::uvreap_init().program[0], "init"} + options + words{"sh", "-c", "ulimit -n"};
   };
-  supervised enough(with("8", {"-s"}));
+  supervised enough(with("7", {"-s"}));
   CHECK(enough.end() == 0);
-  CHECK(enough.output() == "8\n");
-  supervised warned(with("8", {}));
+  CHECK(enough.output() == "7\n");
+  supervised warned(with("7", {}));
   CHECK(warned.end() == 0);
-  supervised few(with("7", {"-s"}));
+  supervised few(with("6", {"-s"}));
   CHECK(few.end() == 255);
   CHECK(few.output().empty());
   CHECK(few.errors() == "uvreap init: cannot have enough descriptors: too many open files\n");

@@ -20,9 +20,8 @@ class descriptor_reserve {
   void give_up();
 
  private:
-  // Of libuv's loop: an epoll set, an eventfd and two pipes; and a signalfd. The first two streams are two of
-  // them.
-  std::array<int, 7 - 2> held_;
+  // Of libuv's loop: an epoll set, an eventfd and two pipes. The first two streams are two of them.
+  std::array<int, 6 - 2> held_;
   int error_ = 0;
 };
 

@@ -1,12 +1,6 @@
 #include "signals.hpp"
 
-#include <sys/signalfd.h>
 #include <time.h>
-#include <unistd.h>
-
-#include <array>
-#include <cerrno>
-#include <utility>
 
 namespace pid1 {
 namespace {
@@ -49,30 +43,29 @@ void inherited_signals::forget(int signum) {
   (void)::sigtimedwait(&one, nullptr, &at_once);
 }
 
-signal_feed::signal_feed(uv_loop_t& loop, std::function<void(int signum)> tell)
-    : loop_(loop), tell_(std::move(tell)) {}
+waiting_signals::waiting_signals() : all_(all_signals()), unheard_(all_) {}
 
-signal_feed::~signal_feed() {
-  if (descriptor_ >= 0) ::close(descriptor_);
+// The kernel hands out the lowest number first, so whoever sends one without pause would hide all above it.
+// After one was heard the others are asked for before it is heard again; after every 16th SIGCHLD only, since
+// orphans come by the thousand.
+int waiting_signals::next(int timeout_ms) {
+  constexpr unsigned children_between_rounds = 16;
+  if (in_round_) {
+    if (int signum = take(unheard_, 0); signum != 0) return signum;
+    in_round_ = false;
+    unheard_ = all_;
+  }
+  int signum = take(all_, timeout_ms);
+  in_round_ = signum != 0 && (signum != SIGCHLD || ++children_ % children_between_rounds == 0);
+  return signum;
 }
 
-int signal_feed::start() {
-  sigset_t all = all_signals();
-  descriptor_ = ::signalfd(-1, &all, SFD_CLOEXEC | SFD_NONBLOCK);
-  if (descriptor_ < 0) return uv_translate_sys_error(errno);
-  if (int error = uv_poll_init(&loop_, &handle_, descriptor_); error != 0) return error;
-  handle_.data = this;
-  auto readable = [](uv_poll_t* handle, int, int) { static_cast<signal_feed*>(handle->data)->read(); };
-  return uv_poll_start(&handle_, UV_READABLE, readable);
-}
-
-// One read a turn: whoever sends without pause does not keep us from reaping.
-void signal_feed::read() {
-  std::array<signalfd_siginfo, 32> waiting;
-  ssize_t length = ::read(descriptor_, waiting.data(), sizeof waiting);
-  if (length <= 0) return;
-  auto count = static_cast<std::size_t>(length) / sizeof waiting[0];
-  for (std::size_t i = 0; i < count; ++i) tell_(static_cast<int>(waiting[i].ssi_signo));
+int waiting_signals::take(const sigset_t& which, int timeout_ms) {
+  timespec timeout{.tv_sec = timeout_ms / 1000, .tv_nsec = timeout_ms % 1000 * 1'000'000L};
+  int signum = ::sigtimedwait(&which, nullptr, timeout_ms < 0 ? nullptr : &timeout);
+  if (signum <= 0) return 0;  // EAGAIN, or EINTR after a stop
+  ::sigdelset(&unheard_, signum);
+  return signum;
 }
 
 }  // namespace pid1

@@ -2,9 +2,6 @@
 #pragma once
 
 #include <signal.h>
-#include <uv.h>
-
-#include <functional>
 
 namespace pid1 {
 
@@ -26,24 +23,22 @@ class inherited_signals {
   bool ignores_sigchld_;
 };
 
-// The signals that wait, told on the loop. Real-time signals as often as they were sent; of the others the
-// kernel keeps one.
-class signal_feed {
+// The signals that wait in the kernel, one after another: real-time signals as often as they were sent; of
+// the others the kernel keeps one. All that happens to init is a signal or a matter of time, so this is where
+// it sleeps: sigtimedwait, as in tini. A loop that polls a signalfd takes half as much again for an orphan.
+class waiting_signals {
  public:
-  signal_feed(uv_loop_t&, std::function<void(int signum)>);
-  ~signal_feed();
-  signal_feed(const signal_feed&) = delete;  // libuv holds the address of the handle
-  signal_feed& operator=(const signal_feed&) = delete;
-
-  [[nodiscard]] int start();  // UV_E*
+  waiting_signals();
+  // 0: none came within so many milliseconds (-1: for as long as it takes).
+  [[nodiscard]] int next(int timeout_ms);
 
  private:
-  void read();
+  [[nodiscard]] int take(const sigset_t&, int timeout_ms);
 
-  uv_loop_t& loop_;
-  std::function<void(int)> tell_;
-  uv_poll_t handle_{};
-  int descriptor_ = -1;
+  const sigset_t all_;
+  sigset_t unheard_;  // in this round
+  bool in_round_ = false;
+  unsigned children_ = 0;
 };
 
 }  // namespace pid1

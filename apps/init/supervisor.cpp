@@ -14,7 +14,8 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr std::uint64_t tick_ms = 10;                 // how often we look whether something is left
+constexpr std::uint64_t tick_ms = 10;  // how often we look whether something is left
+constexpr std::uint64_t never_ms = UINT64_MAX / 2;
 constexpr std::uint64_t patience_ns = 1'000'000'000;  // for SIGKILL to be obeyed
 constexpr std::chrono::milliseconds readers_patience = 1s;
 
@@ -40,7 +41,6 @@ supervisor::supervisor(uv_loop_t& loop, const settings& settings, const running_
       errors_(errors),
       stats_(stats),
       reaper_(loop, options()),
-      signals_(loop, [this](int signum) { on_signal(signum); }),
       exit_status_(settings.as.own_error) {
   uv_timer_init(&loop_, &timer_);  // cannot fail
   timer_.data = this;
@@ -60,18 +60,26 @@ uvreap::options supervisor::options() {
   return chosen;
 }
 
+// The loop is embedded, as uv_backend_timeout is for: it sleeps in signals_, and has a turn when something is
+// due. No descriptor of it matters: of every child that ends there is a SIGCHLD.
 int supervisor::run() {
   if (start() == 0) {
-    uv_run(&loop_, UV_RUN_DEFAULT);
+    while (phase_ != phase::over) {
+      uv_run(&loop_, UV_RUN_NOWAIT);
+      int signum = phase_ == phase::over ? 0 : signals_.next(uv_backend_timeout(&loop_));
+      if (signum != 0) on_signal(signum);
+    }
   } else if (child_ != 0) {
     ::kill(child_, SIGKILL);  // no memory, or no descriptor in the whole system
   }
   return exit_status_;
 }
 
+void supervisor::call_on_tick(uv_timer_t* timer) { static_cast<supervisor*>(timer->data)->on_tick(); }
+
 int supervisor::start() {
+  uv_timer_start(&timer_, call_on_tick, never_ms, 0);  // a loop without an active handle has no turns
   if (int error = reaper_.start(); error != 0) return complain(error, "start the reaper");
-  if (int error = signals_.start(); error != 0) return complain(error, "listen to signals");
   if (child_ != 0) {
     auto told = [this](const uvreap::child_exit& exit) { on_exit(exit); };
     uvreap::watch_options watched;
@@ -156,8 +164,7 @@ void supervisor::end() {
   // By the exact clock: the loop's has whole milliseconds, and in them a grace is over up to one early.
   auto grace = std::chrono::nanoseconds(settings_.grace.value_or(0ms));
   grace_over_ns_ = uv_hrtime() + static_cast<std::uint64_t>(grace.count());
-  auto tick = [](uv_timer_t* timer) { static_cast<supervisor*>(timer->data)->on_tick(); };
-  uv_timer_start(&timer_, tick, 1, tick_ms);
+  uv_timer_start(&timer_, call_on_tick, 1, tick_ms);
 }
 
 void supervisor::on_tick() {
@@ -184,7 +191,6 @@ void supervisor::finish() {
   phase_ = phase::over;
   terminal_.take_back_from(child_);
   if (stats_ >= 0) write_stats();
-  uv_stop(&loop_);
 }
 
 void supervisor::write_stats() {

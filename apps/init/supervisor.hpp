@@ -34,6 +34,7 @@ class supervisor {
 
   void on_exit(const uvreap::child_exit&);
   void end();
+  static void call_on_tick(uv_timer_t*);
   void on_tick();
   [[nodiscard]] bool send_to_leftovers(int signum) const;
   [[nodiscard]] bool all_told() const;
@@ -51,7 +52,7 @@ class supervisor {
   writer& errors_;
   int stats_;
   uvreap::reaper reaper_;
-  signal_feed signals_;
+  waiting_signals signals_;
   uv_timer_t timer_{};
 
   enum class phase { running, ending, over };
