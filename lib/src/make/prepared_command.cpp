@@ -52,11 +52,9 @@ class attributes {
   attributes(const attributes&) = delete;
   attributes& operator=(const attributes&) = delete;
 
-  [[nodiscard]] int fill(const command& what, const sigset_t& mask,
-                         prepared_command::scheduled how) noexcept {
+  [[nodiscard]] int fill(const command& what, const sigset_t& mask) noexcept {
     if (error_ != 0) return error_;
     int flags = POSIX_SPAWN_SETSIGMASK;
-    if (how == prepared_command::scheduled::as_other) flags |= POSIX_SPAWN_SETSCHEDULER;  // that, by init
     if (what.group == process_group::created)
       flags |= POSIX_SPAWN_SETPGROUP;  // group 0, by init: its own pid
     if (what.group == process_group::session) flags |= POSIX_SPAWN_SETSID;
@@ -179,13 +177,13 @@ int prepared_command::find_program(std::string& out) const {
   return error;
 }
 
-int prepared_command::make(pid_t* out, scheduled how) noexcept try {
+int prepared_command::make(pid_t* out) noexcept try {
   std::string program;
   if (int error = find_program(program); error != 0) return error;
   file_actions actions;
   attributes attributes;
   if (int error = actions.fill(what_, stdio); error != 0) return error;
-  if (int error = attributes.fill(what_, mask_, how); error != 0) return error;
+  if (int error = attributes.fill(what_, mask_); error != 0) return error;
 
   // On failure the C library has waited for its own child already, so no zombie is left. What it then wrote
   // to the pid is left open by POSIX, so not to where the caller sees it.

@@ -24,11 +24,8 @@ class prepared_command {
   prepared_command(const prepared_command&) = delete;
   prepared_command& operator=(const prepared_command&) = delete;
 
-  // The policy of the thread that makes it, where that is not to be the child's.
-  enum class scheduled { as_this_thread, as_other };  // SCHED_OTHER
-
   // 0 or errno. The descriptors and pipes of stdio have been taken and opened.
-  [[nodiscard]] int make(pid_t* out, scheduled = scheduled::as_this_thread) noexcept;
+  [[nodiscard]] int make(pid_t* out) noexcept;
 
   child_stdio stdio;
 
