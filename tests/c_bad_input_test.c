@@ -157,6 +157,18 @@ static void values_of_options_that_are_none(void) {
   CHECK(error_of_watch(&options) == UV_EINVAL);
   options = (uvreap_watch_options_t){.size = sizeof options, .timeout_ms = INT64_MAX, .grace_ms = INT64_MAX};
   CHECK(error_of_watch(&options) == 0);
+
+  struct stage stage;
+  pid_t pid = 77;
+  const uvreap_command_t sound = {.size = sizeof sound, .argv = (char*[]){"true", NULL}};
+  stage_begin(&stage, NULL);
+  uvreap_command_t command = sound;
+  command.output.reserved[3] = 1; /* as of a newer header */
+  CHECK(uvreap_spawn(stage.reaper, &pid, &command, NULL, on_exit_of, NULL) == UV_ENOTSUP);
+  command = sound;
+  command.output = (uvreap_stdio_t){.kind = UVREAP_STDIO_CAPTURED, .limit = -2};
+  CHECK(uvreap_spawn(stage.reaper, &pid, &command, NULL, on_exit_of, NULL) == UV_EINVAL && pid == 77);
+  stage_end(&stage);
 }
 
 /* ---- Text */

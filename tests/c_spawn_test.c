@@ -53,6 +53,13 @@ static void captured_streams_come_with_the_exit(void) {
   told = run(&command);
   CHECK(strcmp(told.output, "lon") == 0 && told.exit.output.cut_by_limit);
 
+  command.output.limit = 0;
+  told = run(&command);
+  CHECK(strcmp(told.output, "longer than three bytes\n") == 0 && !told.exit.output.cut_by_limit);
+  command.output.limit = UVREAP_NONE;
+  told = run(&command);
+  CHECK(told.output[0] == '\0' && told.exit.output.cut_by_limit);
+
   command = captured(SHELL("echo out; echo err >&2"));
   command.error_output = (uvreap_stdio_t){.kind = UVREAP_STDIO_SAME_AS_OUTPUT};
   told = run(&command);

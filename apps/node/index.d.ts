@@ -56,10 +56,10 @@ export function watch(pid: number, options?: WatchOptions): Promise<Exit>;
 
 /**
  * Sends SIGTERM and SIGCONT now, and SIGKILL when `grace` milliseconds (default: 5000) are over and it has
- * not ended; to its whole process group if it leads one. Of children that watch() or run() waits for alone,
- * so no recycled pid is hit. The promise of watch() or run() tells the end.
+ * not ended; to its whole process group if it leads one. Of children of watch() and run() alone, so no
+ * recycled pid is hit; a watch() that was aborted counts. The promise of watch() or run() tells the end.
  *
- * Throws ESRCH: not waited for here. EALREADY: it is being terminated. EINVAL.
+ * Throws ESRCH: neither had it here, or it has been reaped. EALREADY: it is being terminated. EINVAL.
  */
 export function terminate(pid: number, options?: { grace?: number }): void;
 

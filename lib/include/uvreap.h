@@ -42,7 +42,7 @@
  * A pointer to options may be NULL: all defaults. UV_EINVAL: a size that no version of this header had, or a
  * value that is none of those named. UV_ENOTSUP: the struct is of a newer header than the library, and a
  * member that the library does not know is not 0. Where 0 means a default that is not 0, UVREAP_NONE stands
- * for 0. */
+ * for 0. A struct that is part of another has reserved members, which are 0, in place of a size. */
 #ifndef UVREAP_H
 #define UVREAP_H
 
@@ -73,6 +73,7 @@ typedef struct uvreap_usage_s {
   int64_t involuntary_switches;
   int64_t blocks_in; /* of 512 bytes */
   int64_t blocks_out;
+  int64_t reserved[7]; /* 0 */
 } uvreap_usage_t;
 
 /* What led the reaper to the child. */
@@ -89,6 +90,7 @@ typedef struct uvreap_captured_s {
   size_t length;
   bool cut_by_limit; /* there was more than the limit, or than there was memory for */
   bool cut_by_time;  /* its end was not seen: a process held it longer than drain_ms, or reading failed */
+  int64_t reserved[2]; /* 0 */
 } uvreap_captured_t;
 
 /* Made by the library alone; later versions may add members at its end. */
@@ -248,7 +250,8 @@ enum {
                            that were written; the rest is read and dropped */
 };
 
-/* One of a child's three standard descriptors: a kind, and the members that the kind names. */
+/* One of a child's three standard descriptors: a kind, and the members that the kind names. The others are
+ * 0. */
 typedef struct uvreap_stdio_s {
   int kind; /* UVREAP_STDIO_ */
   int descriptor;
@@ -256,7 +259,8 @@ typedef struct uvreap_stdio_s {
   mode_t mode;
   const char* path;
   int* our_end;
-  size_t limit;
+  int64_t limit;       /* 0: 1048576; UVREAP_NONE: no byte is kept */
+  int64_t reserved[4]; /* 0 */
 } uvreap_stdio_t;
 
 enum {

@@ -199,7 +199,7 @@ int environment::spawn(arguments given) {
   string_list environ(env_, of_command("environment"));
   bool has_cwd = !is_undefined(env_, of_command("cwd"));
   std::string cwd = has_cwd ? text(env_, of_command("cwd")) : std::string();
-  auto limit = static_cast<std::size_t>(integer(env_, of_command("maxBuffer")));
+  std::int64_t limit = integer(env_, of_command("maxBuffer"));
   child& one = add_child(id);
 
   uvreap_command_t command{};
@@ -215,7 +215,7 @@ int environment::spawn(arguments given) {
     if (word != "pipe") return stdio_of(word, number);
     uvreap_stdio_t captured{};
     captured.kind = UVREAP_STDIO_CAPTURED;
-    captured.limit = limit;
+    captured.limit = limit == 0 ? UVREAP_NONE : limit;
     return captured;
   };
   command.output = stream_of("stdout", 1);

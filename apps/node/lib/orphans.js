@@ -28,20 +28,22 @@ class Orphans {
     for (const name of signals) process.on(name, end);
   }
 
+  // Both work without their object, too: const { stop } = reapOrphans().
+
   // This child is other code's to wait for.
-  exclude(pid) {
+  exclude = (pid) => {
     checked.pid(pid);
     const error = native.exclude(pid);
     if (error !== 0) throw systemError(error, 'exclude', pid);
-  }
+  };
 
-  stop() {
+  stop = () => {
     if (!this.#runs) return;
     this.#runs = false;
     for (const name of this.#signals) process.off(name, end);
     native.stopReapingOrphans();
     waiting.delete(0);
-  }
+  };
 }
 
 function reapOrphans(options = {}) {

@@ -26,9 +26,10 @@ function environmentOf(env) {
     });
 }
 
+// A copy, since it is written later.
 function bytesOf(input) {
   if (typeof input === 'string') return Buffer.from(input);
-  if (ArrayBuffer.isView(input)) return Buffer.from(input.buffer, input.byteOffset, input.byteLength);
+  if (ArrayBuffer.isView(input)) return Buffer.from(new Uint8Array(input.buffer, input.byteOffset, input.byteLength));
   throw invalid('input', input, 'a string, a Buffer, a TypedArray or a DataView');
 }
 

@@ -75,6 +75,10 @@ test('input, directory and environment are those that are given', async (t) => {
     (await run(['cat'], { input: new Uint16Array([1, 2]), encoding: 'buffer' })).stdout,
     Buffer.from([1, 0, 2, 0]),
   );
+  const changed = Buffer.from('as it was at the call');
+  const copied = run(['cat'], { input: changed });
+  changed.fill('x');
+  assert.strictEqual((await copied).stdout, 'as it was at the call');
   assert.strictEqual((await run(['cat'], { input: '' })).stdout, '');
   assert.strictEqual((await run(['cat'])).stdout, ''); // of /dev/null
 });

@@ -98,6 +98,17 @@ test('a child that was let be can be watched again', async (t) => {
   assert.strictEqual((await again).code, 7);
 });
 
+test('a child that was let be can be ended', async (t) => {
+  const child = orphan(t, 'exit 7');
+  const controller = new AbortController();
+  const ended = watch(child.pid, { signal: controller.signal });
+  controller.abort();
+  await assert.rejects(ended, { name: 'AbortError' });
+  terminate(child.pid);
+  await until(() => stateOf(child.pid) === undefined);
+  assert.throws(() => terminate(child.pid), { code: 'ESRCH' });
+});
+
 test('a timeout ends it, by SIGKILL where SIGTERM does not', async (t) => {
   const gentle = await watch(orphan(t, 'exit 0').pid, { timeout: 20 });
   assert.deepStrictEqual([gentle.signal, gentle.timedOut], ['SIGTERM', true]);

@@ -1,5 +1,7 @@
 #include "c/given.hpp"
 
+#include <algorithm>
+#include <cstdint>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -23,7 +25,7 @@ template <class Number>
 bool choose(std::int64_t value, Number& out) noexcept {
   if (value < UVREAP_NONE) return false;
   if (value == UVREAP_NONE) out = Number{0};
-  if (value > 0) out = Number{value};
+  if (value > 0) out = static_cast<Number>(value);
   return true;
 }
 
@@ -56,6 +58,19 @@ bool add_variables(char* const* from, at_hand earlier, std::map<std::string, std
   return true;
 }
 
+constexpr std::size_t kept_by_default = 1 << 20;  // of a captured stream
+
+bool asks_for_more(const uvreap_stdio_t& given) noexcept {
+  return std::ranges::any_of(given.reserved, [](std::int64_t one) { return one != 0; });
+}
+
+bool take_captured(std::int64_t limit, stdio& out) noexcept {
+  std::size_t kept = kept_by_default;
+  if (!choose(std::min<std::int64_t>(limit, PTRDIFF_MAX), kept)) return false;
+  out = stdio::captured(kept);
+  return true;
+}
+
 bool take_stdio(const uvreap_stdio_t& given, stdio& out) {
   switch (given.kind) {
     case UVREAP_STDIO_INHERIT:
@@ -71,8 +86,7 @@ bool take_stdio(const uvreap_stdio_t& given, stdio& out) {
       out = stdio::same_as_output();
       return true;
     case UVREAP_STDIO_CAPTURED:
-      out = stdio::captured(given.limit);
-      return true;
+      return take_captured(given.limit, out);
     case UVREAP_STDIO_FILE:
       if (given.path == nullptr) return false;
       out = stdio::file(given.path, given.flags, given.mode);
@@ -127,6 +141,9 @@ int from(const uvreap_watch_options_t* given, void* data, watch_options& out) {
 int from(const uvreap_command_t& given, command& out) {
   uvreap_command_t known{};
   if (int error = take(given, known); error != 0) return error;
+  for (const uvreap_stdio_t* one : {&known.input, &known.output, &known.error_output}) {
+    if (asks_for_more(*one)) return UV_ENOTSUP;
+  }
   auto& [argv, program, env, cwd, input, output, error_output, group, signals, keep_descriptors, drain] = out;
   auto& [inherit, set, unset] = env;
   add(known.argv, argv);
