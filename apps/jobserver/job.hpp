@@ -56,6 +56,7 @@ struct job {
   // The same, with no more of argv than a line: a page of a thousand jobs must not become as large as their
   // arguments may be.
   [[nodiscard]] static json brief_of(json full);
+  [[nodiscard]] static bool is_brief(const json& full);
 };
 
 // A line. Text that came from outside may be no UTF-8: what is not is replaced.

@@ -20,7 +20,8 @@ uvreap::scope whose_children() {
 }
 
 uvreap::options options_with(uvreap::backend_kind backend) {
-  uvreap::options options{.children = whose_children(), .backend = backend};
+  uvreap::options options{
+      .children = whose_children(), .backend = backend, .sigchld = uvreap::sigchld_use::when_needed};
   options.spawn_queue = std::numeric_limits<int>::max();  // --max-jobs bounds those being started, too
   return options;
 }

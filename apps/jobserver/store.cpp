@@ -34,8 +34,7 @@ int number_of(stream which) { return static_cast<int>(which); }
 struct record {
   record() = default;
   explicit record(const json& all) : brief(text_of(all)) {
-    json shorter = job::brief_of(all);
-    if (shorter["argv"] != all["argv"]) full = std::exchange(brief, text_of(shorter));
+    if (!job::is_brief(all)) full = std::exchange(brief, text_of(job::brief_of(all)));
   }
 
   std::string brief;
