@@ -3,11 +3,26 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
-#include <cstddef>
 #include <utility>
+
+namespace {
+
+constexpr std::size_t most_at_once = 64 << 10;  // what a pipe holds
+
+// It takes everything, and does not know RWF_NOWAIT.
+bool is_null_device(int descriptor) {
+  struct stat what {};
+  return ::fstat(descriptor, &what) == 0 && S_ISCHR(what.st_mode) && what.st_rdev == makedev(1, 3);
+}
+
+}  // namespace
 
 bool output::prepare() {
   // A closed standard descriptor must not become one of the loop's own: it would be written into by us, and
@@ -32,12 +47,27 @@ output::output(uv_loop_t& loop, std::function<void(int error)> failed, int descr
     : loop_(loop),
       failed_(std::move(failed)),
       descriptor_(descriptor),
-      is_terminal_(::isatty(descriptor) == 1) {}
+      is_terminal_(::isatty(descriptor) == 1),
+      is_null_(is_null_device(descriptor)) {}
 
 void output::write(std::string_view text) {
   if (has_failed_) return;
+  if (!is_busy()) text.remove_prefix(write_at_once(text));
+  if (text.empty()) return;
   waiting_ += text;
   if (!is_busy()) start();
+}
+
+// RWF_NOWAIT is for pipes and files, as far as kernel and file system know it, and not for terminals. An
+// error is the pool's to find, too.
+std::size_t output::write_at_once(std::string_view text) {
+  if (!is_tried_at_once_) return 0;
+  iovec piece{.iov_base = const_cast<char*>(text.data()), .iov_len = std::min(text.size(), most_at_once)};
+  constexpr off_t where_it_is = -1;
+  ssize_t written = ::pwritev2(descriptor_, &piece, 1, where_it_is, is_null_ ? 0 : RWF_NOWAIT);
+  if (written >= 0) return static_cast<std::size_t>(written);
+  if (errno == EOPNOTSUPP || errno == ENOSYS) is_tried_at_once_ = false;
+  return 0;
 }
 
 void output::write_now(std::string_view text) {

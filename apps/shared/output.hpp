@@ -1,10 +1,12 @@
-// Standard output, or standard error, for a program with a loop: written by libuv's thread pool, so a reader
-// that does not read (less, a stopped terminal) holds a thread of the pool and not the loop.
+// Standard output, or standard error, for a program with a loop. What the kernel takes without waiting is
+// written at once (RWF_NOWAIT); the rest by libuv's thread pool, so a reader that does not read (less, a
+// stopped terminal) holds a thread of the pool and not the loop.
 #pragma once
 
 #include <unistd.h>
 #include <uv.h>
 
+#include <cstddef>
 #include <functional>
 #include <string>
 #include <string_view>
@@ -26,8 +28,8 @@ class output {
   static void write_now(
       std::string_view);  // returns when it is written: for a forked child, which has no loop
 
-  // Called when all is written, each time. Who writes without end waits for it, or memory grows with what a
-  // slow reader has not read.
+  // Called when all is written that could not be at once. Who writes without end waits for it while there is
+  // a backlog, or memory grows with what a slow reader has not read.
   void on_drained(std::function<void()> drained) { drained_ = std::move(drained); }
 
   [[nodiscard]] bool is_busy() const { return !going_.empty(); }
@@ -36,6 +38,7 @@ class output {
   [[nodiscard]] bool is_terminal() const { return is_terminal_; }
 
  private:
+  [[nodiscard]] std::size_t write_at_once(std::string_view);  // so many bytes were
   void start();
   void write_some();
   void on_written();
@@ -45,6 +48,8 @@ class output {
   std::function<void()> drained_;
   int descriptor_;
   bool is_terminal_;
+  bool is_null_;
+  bool is_tried_at_once_ = true;
   bool has_failed_ = false;
   uv_work_t request_{};
   ssize_t result_ = 0;   // of the write that is back: bytes, or UV_E*

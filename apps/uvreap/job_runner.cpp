@@ -30,7 +30,7 @@ bool passes(int error) {
 }
 
 uvreap::options reaper_options(const run_settings& settings) {
-  uvreap::options options{.backend = settings.backend};
+  uvreap::options options{.backend = settings.backend, .sigchld = uvreap::sigchld_use::when_needed};
   // As PID 1 we get what jobs leave behind, and nobody else reaps it.
   if (::getpid() == 1) options.children = uvreap::scope::any();
   return options;
