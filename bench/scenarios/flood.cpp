@@ -1,12 +1,15 @@
 // flood: children are made beside a 1 ms timer on the same loop: 32 at a time, as fast as they come, and 200
-// a second. How late is the timer, and for how long does the making hold the loop?
+// a second. How late is the timer, and for how long does the making hold the loop? And for how long does the
+// least that a call off the loop has to do?
 #include <algorithm>
 #include <filesystem>
 #include <functional>
+#include <memory>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "../bare_hand_over.hpp"
 #include "../cell.hpp"
 #include "../clock.hpp"
 #include "../resident.hpp"
@@ -23,6 +26,19 @@ class flood {
  public:
   explicit flood(cell& cell) : cell_(cell) {
     if (!cell.engine().every_millisecond([this] { on_tick(); })) throw skip("it has no loop to be late on");
+  }
+
+  // How long the least of a call takes, at that rate.
+  void run_bare(int rate) {
+    std::int64_t began = now();
+    rate_ = rate;
+    last_tick_ = 0;
+    is_on_ = true;
+    bare_ = std::make_unique<bare_hand_over>();
+    while (now() - began < duration) cell_.engine().turn(true);
+    is_on_ = false;
+    bare_.reset();
+    add_quantiles(cell_.results(), std::exchange(calls_, {}), "_bare_call");
   }
 
   // rate 0: as fast as they come.
@@ -48,6 +64,10 @@ class flood {
  private:
   void make_one() {
     std::int64_t before = now();
+    if (bare_ != nullptr) {
+      bare_->hand_over();
+      return calls_.push_back(static_cast<double>(now() - before));
+    }
     ++under_way_;
     bool can = cell_.engine().run_program(program_, [this] {
       --under_way_;
@@ -70,6 +90,7 @@ class flood {
   }
 
   cell& cell_;
+  std::unique_ptr<bare_hand_over> bare_;  // null: children are made
   std::string program_;
   int rate_ = 0;
   bool is_on_ = false;
@@ -91,6 +112,7 @@ void run(cell& cell, const std::string& child, std::size_t resident) {
   if (resident != 0) grow(resident);
   flood.run(program, 0, "");
   flood.run(program, a_second, "_200");
+  flood.run_bare(a_second);
 }
 
 scenario variant(const std::string& child, const std::string& about, std::size_t resident) {
@@ -103,6 +125,7 @@ scenario variant(const std::string& child, const std::string& about, std::size_t
                       {"rate", "children/s"},
                       {"p50_call_200", "200/s: loop held p50 us"},
                       {"p99_call_200", "p99"},
+                      {"p50_bare_call", "its least, p50"},
                       {"p50_late_200", "timer late p50"}},
           .base = "uvreap-spawn",
           .ratios = {{"rate", "rate"}},
