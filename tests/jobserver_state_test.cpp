@@ -172,6 +172,11 @@ TEST_CASE("one server at a time uses a directory, and what is no database of its
     CHECK(second.end() == 1);
     CHECK(second.errors.find(state.path + ": another server uses it") != std::string::npos);
     CHECK(server.run({"true"}).status == 201);
+    for (const char* one : {"/jobs.sqlite", "/jobs.sqlite-wal", "/lock"}) {  // jobs are for the server's user
+      CAPTURE(one);
+      auto others = std::filesystem::perms::group_all | std::filesystem::perms::others_all;
+      CHECK((std::filesystem::status(state.path + one).permissions() & others) == std::filesystem::perms{});
+    }
     CHECK(server.stop() == 0);
   }
   std::string file = state.path + "/jobs.sqlite";

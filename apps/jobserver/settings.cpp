@@ -31,6 +31,9 @@ std::string why_no_origin(const std::string& text) {
   return is_origin ? "" : "'" + text + "' is no origin, as https://jobs.example";
 }
 
+// As of a variable that is not set: it must not mean that no file was asked for.
+std::string why_no_file(const std::string& path) { return path.empty() ? "its file has no name" : ""; }
+
 // Whom only this machine's own users can reach.
 bool is_local(const std::string& address) {
   return is_path(address) || address == "::1" || address.starts_with("127.");
@@ -59,9 +62,11 @@ void add_access(CLI::App& app, settings& all) {
   app.add_option("--listen", all.listen,
                  "address, or path of a Unix socket; any but a loopback one needs --token-file; repeatable")
       ->check(CLI::Validator(why_no_address, ""));
-  app.add_option("--allow", all.allow, "file of the commands that may run, one a line; without it none may");
+  app.add_option("--allow", all.allow, "file of the commands that may run, one a line; without it none may")
+      ->check(CLI::Validator(why_no_file, ""));
   app.add_flag("--allow-any", all.allow_any, "any command may run");
-  app.add_option("--token-file", all.token_file, "file with the token that every request must bear");
+  app.add_option("--token-file", all.token_file, "file with the token that every request must bear")
+      ->check(CLI::Validator(why_no_file, ""));
   app.add_option("--origin", all.origins, "of the page behind a proxy, as https://jobs.example; repeatable")
       ->check(CLI::Validator(why_no_origin, ""));
 }
@@ -86,7 +91,8 @@ std::optional<int> settings::read(int argc, char** argv) {
   double grace_seconds = 5;
   std::string log = "text";
   add_access(app, *this);
-  app.add_option("--state", state, "directory where jobs are kept across restarts");
+  app.add_option("--state", state, "directory where jobs are kept across restarts")
+      ->check(CLI::Validator(why_no_file, ""));
   app.add_option("--log", log, "text or json: a line for each job and refusal, to stderr")
       ->check(CLI::IsMember({"text", "json"}).description(""));
   add_limits(app, *this);

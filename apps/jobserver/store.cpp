@@ -133,6 +133,10 @@ std::string store::open(const std::string& directory, limits limits) {
     if (lock_ < 0) return directory + "/lock: " + std::strerror(errno);
     if (::flock(lock_, LOCK_EX | LOCK_NB) != 0) return directory + ": another server uses it";
     path_ = directory + "/jobs.sqlite";
+    // Made before SQLite makes it for all to read; its log file has the same mode.
+    int made = ::open(path_.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (made < 0) return path_ + ": " + std::strerror(errno);
+    ::close(made);
   }
   database_ = std::make_unique<database>(is_in_memory() ? ":memory:" : path_);
   // A commit goes into the log file, and to the disk with the next checkpoint, which is sync()'s. Whatever

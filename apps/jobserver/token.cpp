@@ -2,10 +2,10 @@
 
 #include <sys/stat.h>
 
+#include <array>
 #include <cerrno>
 #include <cstring>
 #include <fstream>
-#include <iterator>
 
 namespace {
 
@@ -19,8 +19,10 @@ constexpr const char* letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTU
 
 std::string token::read(const std::string& file) {
   std::ifstream stream(file);
-  std::string text((std::istreambuf_iterator<char>(stream)), {});
-  if (!stream) return file + ": " + std::strerror(errno);
+  std::array<char, 2 * longest> bytes;  // enough to see that there is more than a token
+  stream.read(bytes.data(), bytes.size());
+  if (!stream.is_open() || stream.bad()) return file + ": " + std::strerror(errno);
+  std::string text(bytes.data(), static_cast<std::size_t>(stream.gcount()));
   struct stat status {};
   if (::stat(file.c_str(), &status) == 0 && (status.st_mode & (S_IROTH | S_IWOTH)) != 0) {
     return file + ": any user can read or change it (chmod 600)";

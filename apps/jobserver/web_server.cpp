@@ -3,6 +3,7 @@
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <poll.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -22,6 +23,7 @@ constexpr int kernel_keeps = 64 * 1024;                      // bytes sent to a 
 constexpr unsigned idle_seconds = 60;      // between two requests, or while a client takes nothing
 constexpr std::uint64_t head_ms = 10'000;  // until the first request's fields are there
 constexpr std::uint64_t body_ms = 30'000;  // until its body is
+constexpr int patience = 100;              // turns in which nothing comes of what there is to do
 
 method method_of(std::string_view name) {
   if (name == "GET") return method::get;
@@ -63,6 +65,37 @@ int descriptor_of(MHD_Connection* connection) {
   return MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
 }
 
+// Since 1.0 it has another parser, which refuses a NUL and puts a folded field together.
+constexpr bool says_not_what_it_drops = MHD_VERSION < 0x01000000;
+
+// Of the request line and the fields, with the empty line behind them.
+std::size_t head_size_of(MHD_Connection* connection) {
+  return MHD_get_connection_info(connection, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE)->header_size;
+}
+
+// How large a head is that has just these fields. The library (0.9.75) says nothing of what it drops: a field
+// that is folded, what follows a NUL, a CR that is missing. Both texts lie in its buffer as they were read,
+// so the blanks between them can be counted.
+std::size_t take_fields(MHD_Connection* connection, http_request& request) {
+  constexpr std::string_view around_the_target = "  HTTP/1.1\r\n";
+  struct taken {
+    http_request& request;
+    std::size_t size;
+  } all{request, request.method_name.size() + request.target.size() + around_the_target.size() + 2};
+  auto take = [](void* into, MHD_ValueKind, const char* name, std::size_t name_size, const char* value,
+                 std::size_t value_size) {
+    taken& head = *static_cast<taken*>(into);
+    std::string_view text = value != nullptr ? std::string_view(value, value_size) : std::string_view();
+    auto before = value != nullptr ? static_cast<std::size_t>(value - name) : name_size + 1;
+    head.size += before + text.size() + 2;
+    text = text.substr(0, text.find_last_not_of(" \t") + 1);  // RFC 9110, 5.5
+    head.request.fields.emplace_back(std::string(name, name_size), text);
+    return MHD_YES;
+  };
+  MHD_get_connection_values_n(connection, MHD_HEADER_KIND, take, &all);
+  return all.size;
+}
+
 }  // namespace
 
 struct web_server::client {
@@ -71,6 +104,7 @@ struct web_server::client {
   bool is_by_network;
   enum class state { new_one, idle, sends_body, is_answered } now = state::new_one;
   std::uint64_t since_ms = 0;
+  int turns_unread = 0;  // in which what it sent was left in the kernel
 };
 
 // One request and its answer. libmicrohttpd has its address from the request line on until it is over.
@@ -153,7 +187,22 @@ int web_server::start() {
 
 void web_server::run() {
   has_resumed_ = false;
+  auto before = steps_;
   MHD_run(daemon_);
+  turns_without_step_ = steps_ == before ? turns_without_step_ + 1 : 0;
+  if (turns_without_step_ > patience) end_stuck();
+}
+
+// The library (0.9.75) turns without end over a line of a chunked body that is longer than its memory: it has
+// no room to read on, and does not give up. What such a client sends stays in the kernel.
+void web_server::end_stuck() {
+  for (const auto& [connection, client] : clients_) {
+    int unread = 0;
+    bool is_read = client->now != client::state::sends_body ||
+                   ::ioctl(client->descriptor, FIONREAD, &unread) != 0 || unread == 0;
+    client->turns_unread = is_read ? 0 : client->turns_unread + 1;
+    if (client->turns_unread > patience) ::shutdown(client->descriptor, SHUT_RDWR);
+  }
 }
 
 // MHD_get_timeout does not count those (0.9.75).
@@ -192,6 +241,7 @@ void web_server::add(int descriptor, const sockaddr_storage& address, socklen_t 
 }
 
 void web_server::on_connection(MHD_Connection* connection, void**, bool is_new) {
+  ++steps_;
   if (!is_new) {
     clients_.erase(connection);
     return;
@@ -230,6 +280,7 @@ void web_server::on_beat() {
 // ---- Requests ----
 
 MHD_Result web_server::on_request(exchange& exchange, const char* bytes, std::size_t* size) {
+  ++steps_;
   if (!std::exchange(exchange.has_head, true)) return on_head(exchange);
   if (*size == 0) return on_whole(exchange);
   std::size_t length = std::exchange(*size, 0);
@@ -248,13 +299,7 @@ MHD_Result web_server::on_request(exchange& exchange, const char* bytes, std::si
 
 MHD_Result web_server::on_head(exchange& exchange) {
   http_request& request = exchange.request;
-  auto keep = [](void* into, MHD_ValueKind, const char* name, std::size_t name_size, const char* value,
-                 std::size_t value_size) {
-    static_cast<http_request*>(into)->fields.emplace_back(
-        std::string(name, name_size), value != nullptr ? std::string(value, value_size) : std::string());
-    return MHD_YES;
-  };
-  MHD_get_connection_values_n(exchange.connection, MHD_HEADER_KIND, keep, &request);
+  std::size_t understood = take_fields(exchange.connection, request);
   client& client = *clients_.at(exchange.connection);
   request.client = client.name;
   request.is_by_network = client.is_by_network;
@@ -268,6 +313,9 @@ MHD_Result web_server::on_head(exchange& exchange) {
   client.since_ms = uv_now(&loop_);
 
   std::optional<http_answer> refused = wrong_framing(request);
+  if (!refused && says_not_what_it_drops && understood != head_size_of(exchange.connection)) {
+    refused = problem(400, "a line of the head is folded, holds a NUL or ends without CR");
+  }
   if (!refused && head > longest_head) refused = problem(431, "the fields are longer than 8 KiB together");
   if (!refused && request.target.size() > longest_target) refused = problem(414, "the target is too long");
   std::string length = request.field("Content-Length").value_or("0");
@@ -350,6 +398,7 @@ MHD_Result web_server::send(exchange& exchange, http_answer answer) {
 }
 
 ssize_t web_server::read(carried_stream& carried, char* room, std::size_t size) {
+  ++steps_;
   ssize_t length = carried.is_gone ? body_stream::broken : carried.stream->read(room, size);
   if (length == body_stream::end) return MHD_CONTENT_READER_END_OF_STREAM;
   if (length == body_stream::broken) {
@@ -367,6 +416,7 @@ ssize_t web_server::read(carried_stream& carried, char* room, std::size_t size) 
 }
 
 void web_server::on_completed(exchange& exchange) {
+  ++steps_;
   bodies_ -= exchange.body_bytes;
   if (exchange.is_asked) --answering_;
   if (auto found = clients_.find(exchange.connection); found != clients_.end()) {

@@ -53,6 +53,7 @@ class web_server {
   struct carried_stream;
 
   void run();
+  void end_stuck();
   void resume(MHD_Connection*);
   void set_timer();
   void on_connection(MHD_Connection*, void** context, bool is_new);
@@ -71,6 +72,8 @@ class web_server {
   uv_prepare_t prepare_{};
   uv_timer_t timer_{};
   bool has_resumed_ = false;
+  std::uint64_t steps_ = 0;  // what the library has called
+  int turns_without_step_ = 0;
   std::map<MHD_Connection*, std::unique_ptr<client>> clients_;
   std::map<const exchange*, std::shared_ptr<exchange>> exchanges_;
   std::set<carried_stream*> waiting_;  // suspended, until their stream has more
