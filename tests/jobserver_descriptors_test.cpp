@@ -7,9 +7,9 @@
 #include <utility>
 #include <vector>
 
+#include "../apps/shared/last_resort.hpp"
 #include "children.hpp"
 #include "descriptor_limit.hpp"
-#include "last_resort.hpp"
 #include "support/descriptors_left.hpp"
 #include "support/stage.hpp"
 

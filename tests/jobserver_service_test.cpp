@@ -159,6 +159,16 @@ TEST_CASE("sockets that systemd hands over are listened to, and no job has them"
     CHECK(server.stop() == 0);
   }
   ::close(socket);
+  {
+    int open = ::socket(AF_INET, SOCK_STREAM, 0);  // to all networks, and nobody is asked for a token
+    REQUIRE(::listen(open, 5) == 0);
+    std::string handed = "exec 3<&" + std::to_string(open) + "; export LISTEN_PID=$$ LISTEN_FDS=1";
+    run_by shell("/bin/sh");
+    demo_program server(after(handed, {"--allow-any"}));
+    CHECK(server.end() == 1);
+    CHECK(server.errors.find("is no loopback address: that needs --token-file") != std::string::npos);
+    ::close(open);
+  }
 
   run_by shell("/bin/sh");  // meant for another process, they are not taken
   job_server server(after("export LISTEN_PID=1 LISTEN_FDS=1", {}));
@@ -193,6 +203,19 @@ TEST_CASE("a Unix socket is listened to, replaced when its server was killed, an
           std::string::npos);
     CHECK(server.stop() == 0);
     CHECK(server.program.errors.find("user " + std::to_string(::getuid())) != std::string::npos);
+  }
+  CHECK(::access(path.c_str(), F_OK) != 0);
+  {
+    demo_program first(start());
+    REQUIRE(first.read_until("listening on unix:" + path + "\n"));
+    REQUIRE(::unlink(path.c_str()) == 0);  // as an administrator may; then it is another server's
+    demo_program second(start());
+    REQUIRE(second.read_until("listening on unix:" + path + "\n"));
+    first.send(SIGTERM);
+    first.end();
+    CHECK(output_of(ask) == "ok\n");
+    second.send(SIGTERM);
+    second.end();
   }
   CHECK(::access(path.c_str(), F_OK) != 0);
   write_file(path, "not a socket");

@@ -2,6 +2,7 @@
 #include <doctest/doctest.h>
 #include <signal.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -11,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "support/children.hpp"
 #include "support/clean_floor.hpp"
 #include "support/job_server.hpp"
 
@@ -207,4 +209,36 @@ TEST_CASE("a job that cannot be written down is refused, and the server goes on"
   CHECK(server.metric("jobserver_jobs_not_written_total") >= 1);
   CHECK(server.stop() == 0);
   CHECK(server.program.errors.find("cannot write a job down") != std::string::npos);
+}
+
+TEST_CASE(
+    "a job whose end cannot be written down has ended all the same, and is written when there is room") {
+  test::clean_floor floor;
+  scratch_directory state;
+  std::string gate = state.path + "/gate";
+  REQUIRE(::mkfifo(gate.c_str(), 0600) == 0);
+  rlimit limit{};
+  REQUIRE(::getrlimit(RLIMIT_FSIZE, &limit) == 0);
+  rlimit small{.rlim_cur = 256 << 10, .rlim_max = limit.rlim_max};
+  REQUIRE(::setrlimit(RLIMIT_FSIZE, &small) == 0);
+  std::string id;
+  {
+    job_server server({"--allow-any", "--state", state.path});
+    REQUIRE(::setrlimit(RLIMIT_FSIZE, &limit) == 0);
+    id = server.run({"sh", "-c", "read line <" + gate + "; exit 3"}).id();
+    while (server.run({"true", std::string(10'000, 'x')}).status == 201) {
+    }
+    while (server.run({"true"}).status == 201) {
+    }
+    std::ofstream(gate) << "\n";
+    auto job = server.ended(id);
+    CHECK(job["exit_code"] == 3);
+    CHECK(server.ask("DELETE", "/v1/jobs/" + id).status == 409);
+    REQUIRE(::prlimit(*test::children().begin(), RLIMIT_FSIZE, &limit, nullptr) == 0);
+    CHECK(server.run({"true"}).status == 201);
+    CHECK(server.stop() == 0);
+  }
+  job_server server({"--allow-any", "--state", state.path});
+  CHECK(server.ended(id)["exit_code"] == 3);
+  CHECK(server.stop() == 0);
 }

@@ -54,6 +54,21 @@ TEST_CASE("a script without #! is run by sh, with its arguments") {
   }
 }
 
+TEST_CASE("a job has the descriptors that we were given, and none of ours") {
+  test::clean_floor floor;
+  std::string list = list_of("sh -c 'cat <&8'\nsh -c 'ls /proc/self/fd | wc -l'\n");
+  // 0 to 2, 8, and the one that ls reads.
+  for (const char* what : {"-k -j1 ", "-j1 --output lines "}) {
+    run_program all(test::by_shell("exec 8<<end\ngiven\nend\nexec $U -q " + (what + list)));
+    CHECK(all.end() == 0);
+    CHECK(all.output == "given\n5\n");
+  }
+  run_program one(
+      test::by_shell("exec 8<<end\ngiven\nend\nexec $U -q -- sh -c 'cat <&8; ls /proc/self/fd | wc -l'"));
+  CHECK(one.end() == 0);
+  CHECK(one.output == "given\n5\n");
+}
+
 TEST_CASE("a program for no machine is told as that, and not given to sh") {
   test::clean_floor floor;
   auto path = script("foreign", std::string("\177NO\0F", 5));

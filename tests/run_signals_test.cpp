@@ -1,6 +1,8 @@
 // uvreap run, from outside: signals, terminals, and being PID 1.
 #include <doctest/doctest.h>
 #include <signal.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 #include <cerrno>
 #include <cstdint>
@@ -68,6 +70,26 @@ TEST_CASE("a signal that kills us leaves no job behind, and we die of it") {
     CHECK(run.end() == signal_base + signum);
     CHECK(!is_there(job));
   }
+}
+
+TEST_CASE("a fault of our own leaves no job behind either") {
+  test::clean_floor floor;
+  rlimit limit{};
+  REQUIRE(::getrlimit(RLIMIT_CORE, &limit) == 0);
+  rlimit none{.rlim_cur = 0, .rlim_max = limit.rlim_max};
+  REQUIRE(::setrlimit(RLIMIT_CORE, &none) == 0);
+  for (int signum : {SIGABRT, SIGSEGV, SIGFPE, SIGBUS}) {
+    CAPTURE(signum);
+    run_program run({"-q", "-j2", "--output", "lines", list_of(two_that_sleep)});
+    REQUIRE(run.read_until("begun ", 2));
+    REQUIRE(run.read_until("\n", 2));
+    pid_t job = first_number_after(run.output, "begun ");
+    run.send(signum);
+    CHECK(run.end() == signal_base + signum);
+    for (int tries = 0; tries < 5000 && is_there(job); ++tries) ::usleep(1000);
+    CHECK(!is_there(job));
+  }
+  REQUIRE(::setrlimit(RLIMIT_CORE, &limit) == 0);
 }
 
 TEST_CASE("on a terminal, Ctrl-C and Ctrl-\\ end the jobs, and what a second one does is said") {

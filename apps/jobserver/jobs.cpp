@@ -27,7 +27,11 @@ jobs::jobs(uv_loop_t& loop, children& children, store& store, const settings& se
   drain_timer_.data = this;
 }
 
-void jobs::close() { uv_close(reinterpret_cast<uv_handle_t*>(&drain_timer_), nullptr); }
+void jobs::close() {
+  write_ends();
+  for (job* one : std::exchange(unwritten_, {})) let_go(*one);  // the next server reports it as lost
+  uv_close(reinterpret_cast<uv_handle_t*>(&drain_timer_), nullptr);
+}
 
 // ---- Beginning ----
 
@@ -144,6 +148,7 @@ void jobs::on_next_failed(job& job, int error) {
 
 void jobs::on_beat() {
   start_next();
+  write_ends();
   store_.sync(loop_);
 }
 
@@ -162,7 +167,7 @@ void jobs::on_exit(std::int64_t number, const uvreap::child_exit& exit) {
 void jobs::finish_if_over(job& job) {
   bool is_open = std::any_of(job.outputs.begin(), job.outputs.end(),
                              [](const auto& output) { return output != nullptr && output->is_open(); });
-  if (!job.exit || (is_open && !job.is_cut_by_time)) return;
+  if (!job.exit || job.end != job::ending::none || (is_open && !job.is_cut_by_time)) return;
   --running_;
   finish(job, ending_of(*job.exit));
   start_next();
@@ -186,17 +191,33 @@ void jobs::drain() {
 void jobs::finish(job& job, job::ending how) {
   job.end = how;
   count(job);
-  check(store_.end(job));
+  bool is_written = store_.end(job);
+  check(is_written);
   on_change("end", job, 0);
-  let_go(job);
+  if (is_written) return let_go(job);
+  end_followers(job);
+  unwritten_.push_back(&job);
 }
 
-void jobs::let_go(job& job) {
+// Of those that ended while the disk was full, or the database another's: until then they are here, and
+// ended.
+void jobs::write_ends() {
+  while (!unwritten_.empty() && store_.end(*unwritten_.front())) {
+    let_go(*unwritten_.front());
+    unwritten_.pop_front();
+  }
+}
+
+void jobs::end_followers(const job& job) {
   auto [first, last] = followers_.equal_range(job.number);
   for (auto each = first; each != last; ++each) {
     const auto& output = job.outputs[static_cast<std::size_t>(each->second->which())];
     each->second->end_at(output ? output->bytes() : 0);
   }
+}
+
+void jobs::let_go(job& job) {
+  end_followers(job);
   live_by_id_.erase(job.id);
   live_.erase(job.number);
 }
@@ -205,6 +226,7 @@ jobs::termination jobs::terminate(const std::string& id) {
   auto found = live_by_id_.find(id);
   if (found == live_by_id_.end()) return store_.find(id) ? termination::ended_before : termination::unknown;
   job& job = *found->second;
+  if (job.end != job::ending::none) return termination::ended_before;
   job.is_terminated = true;
   if (job.started) {
     if (job.pid != 0) children_.terminate(job.pid, settings_.grace);
@@ -220,6 +242,7 @@ void jobs::terminate_all() {
   queue_bytes_ = 0;
   for (job* job : std::exchange(queue_, {})) finish(*job, job::ending::canceled);
   for (auto& [number, job] : live_) {
+    if (job->end != job::ending::none) continue;
     job->is_terminated = true;
     if (job->pid != 0) children_.terminate(job->pid, settings_.grace);
   }
@@ -228,7 +251,7 @@ void jobs::terminate_all() {
 void jobs::kill_all() {
   is_killing_ = true;
   for (auto& [number, job] : live_) {
-    if (job->pid != 0) children_.kill_group(job->pid);
+    if (job->pid != 0 && job->end == job::ending::none) children_.kill_group(job->pid);
   }
 }
 
@@ -292,7 +315,8 @@ std::optional<jobs::output> jobs::find_output(const std::string& id, stream whic
   auto live = live_by_id_.find(id);
   if (live != live_by_id_.end()) {
     const auto& output = live->second->outputs[static_cast<std::size_t>(which)];
-    return jobs::output{live->second->number, output ? output->bytes() : 0, false};
+    bool is_over = live->second->end != job::ending::none;
+    return jobs::output{live->second->number, output ? output->bytes() : 0, is_over};
   }
   auto found = store_.find(id);
   if (!found) return {};

@@ -55,7 +55,7 @@ class jobs {
 
   [[nodiscard]] std::size_t running() const { return running_; }
   [[nodiscard]] std::size_t queued() const { return queue_.size(); }
-  [[nodiscard]] bool is_empty() const { return live_.empty(); }
+  [[nodiscard]] bool is_empty() const { return live_.size() == unwritten_.size(); }
   [[nodiscard]] const counters& counted() const { return counted_; }
   [[nodiscard]] const store& kept() const { return store_; }
 
@@ -106,6 +106,8 @@ class jobs {
   void drain();
   void finish(job&, job::ending);
   void finish_if_over(job&);
+  void write_ends();
+  void end_followers(const job&);
   void let_go(job&);
   void start_next();
   void on_next_failed(job&, int error);
@@ -119,7 +121,8 @@ class jobs {
   uuid7 ids_;
   std::map<std::int64_t, std::unique_ptr<job>> live_;  // those that wait or run, by their number
   std::map<std::string, job*> live_by_id_;
-  std::deque<job*> queue_;  // by their number, too
+  std::deque<job*> queue_;      // by their number, too
+  std::deque<job*> unwritten_;  // ended, and still to be written down
   std::size_t queue_bytes_ = 0;
   std::size_t running_ = 0;  // those being started, too
   bool is_starting_next_ = false;

@@ -34,6 +34,12 @@ bool is_left_over(const std::string& path) {
   return is_refused;
 }
 
+std::pair<dev_t, ino_t> identity_of(const std::string& path) {
+  struct stat status {};
+  return ::lstat(path.c_str(), &status) == 0 ? std::pair(status.st_dev, status.st_ino)
+                                             : std::pair<dev_t, ino_t>();
+}
+
 std::string text_of_error() { return std::strerror(errno); }
 
 }  // namespace
@@ -42,7 +48,7 @@ listener::listener(uv_loop_t& loop, client_came came) : loop_(loop), came_(std::
 
 listener::~listener() {
   if (descriptor_ >= 0) ::close(descriptor_);
-  if (!path_.empty()) ::unlink(path_.c_str());
+  if (!path_.empty() && identity_of(path_) == made_) ::unlink(path_.c_str());  // it may be another server's
 }
 
 std::string listener::open(const std::string& address, int port) {
@@ -63,7 +69,10 @@ std::string listener::open_path(const std::string& path) {
   if (is_left_over(path)) ::unlink(path.c_str());
   sockaddr_un address = address_of(path);
   std::string wrong = bind_to(reinterpret_cast<const sockaddr*>(&address), sizeof address);
-  if (wrong.empty()) path_ = path;
+  if (wrong.empty()) {
+    path_ = path;
+    made_ = identity_of(path);
+  }
   return wrong;
 }
 
@@ -101,6 +110,8 @@ std::string listener::start() {
   } else {
     where_ = std::string("unix:") + reinterpret_cast<const sockaddr_un&>(own).sun_path;
   }
+  is_local_ = own.ss_family == AF_UNIX || std::string_view(text) == "::1" ||
+              std::string_view(text).starts_with("127.");
   if (int error = uv_poll_init(&loop_, &poll_, descriptor_); error != 0) return uv_strerror(error);
   is_polled_ = true;
   poll_.data = resting_.data = this;

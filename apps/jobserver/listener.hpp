@@ -6,6 +6,7 @@
 
 #include <functional>
 #include <string>
+#include <utility>
 
 class listener {
  public:
@@ -25,6 +26,8 @@ class listener {
   [[nodiscard]] const std::string& where() const {
     return where_;
   }  // "http://127.0.0.1:8080/", "unix:/run/x"
+  // Only this machine's own users can reach it.
+  [[nodiscard]] bool is_local() const { return is_local_; }
 
  private:
   [[nodiscard]] std::string open_path(const std::string& path);
@@ -37,7 +40,9 @@ class listener {
   client_came came_;
   int descriptor_ = -1;
   std::string path_;  // of a Unix socket that is ours to unlink
+  std::pair<dev_t, ino_t> made_{};
   std::string where_;
+  bool is_local_ = false;
   uv_poll_t poll_{};
   uv_timer_t resting_{};
   bool is_polled_ = false;

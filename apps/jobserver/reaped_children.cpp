@@ -6,9 +6,9 @@
 #include <vector>
 
 #include "../shared/group_kill.hpp"
+#include "../shared/last_resort.hpp"
 #include "children.hpp"
 #include "descriptor_limit.hpp"
-#include "last_resort.hpp"
 
 namespace {
 

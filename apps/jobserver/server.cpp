@@ -11,12 +11,12 @@
 #include <memory>
 #include <vector>
 
+#include "../shared/last_resort.hpp"
 #include "allow_list.hpp"
 #include "descriptor_limit.hpp"
 #include "events.hpp"
 #include "gate.hpp"
 #include "jobs.hpp"
-#include "last_resort.hpp"
 #include "lateness.hpp"
 #include "listener.hpp"
 #include "logger.hpp"
@@ -133,7 +133,7 @@ bool server::start(const std::vector<int>& sockets) {
   auto on_beat = [](uv_timer_t* timer) { static_cast<server*>(timer->data)->on_beat(); };
   uv_timer_start(&beat_, on_beat, 1000, 1000);
   uv_unref(handle_of(&beat_));
-  for (const store::row& job : store_.lost()) log_.note("after the last server died: " + job.text);
+  for (const store::row& job : store_.lost()) log_.note("job " + job.id + ": " + job.text);
   if (int error = signals_.start(); error != 0) {
     return complain(std::string("cannot listen to signals: ") + uv_strerror(error));
   }
@@ -163,6 +163,9 @@ bool server::add_listener(const std::string& address, int descriptor) {
   };
   listener& added = *listeners_.emplace_back(std::make_unique<listener>(loop_, came));
   std::string wrong = descriptor >= 0 ? added.take(descriptor) : added.open(address, settings_.port);
+  if (wrong.empty() && !added.is_local() && settings_.token_file.empty()) {
+    wrong = added.where() + " is no loopback address: that needs --token-file";
+  }
   if (wrong.empty()) return true;
   bool has_port = descriptor < 0 && !address.starts_with('/');
   std::string port = has_port ? " port " + std::to_string(settings_.port) : "";

@@ -181,7 +181,7 @@ std::string store::end_what_was_lost() {
     lost["stdout"]["bytes"] = length(one.number, stream::output);
     lost["stderr"]["bytes"] = length(one.number, stream::error_output);
     if (!end(one.number, lost)) return path_ + ": " + wrong_;
-    lost_.push_back({lost["id"], text_of(job::brief_of(lost))});
+    lost_.push_back({lost["id"], lost["status"]});
   }
   return forget() ? "" : path_ + ": " + wrong_;
 }
@@ -219,7 +219,11 @@ bool store::append(std::int64_t number, stream which, std::size_t at, std::strin
   return insert.with(number, number_of(which), at, bytes).run() || fail();
 }
 
-bool store::end(const job& job) { return end(job.number, job.full()) && forget(); }
+bool store::end(const job& job) {
+  if (!end(job.number, job.full())) return false;
+  (void)forget();  // what it could not, the next one does
+  return true;
+}
 
 bool store::end(std::int64_t number, const json& job) {
   record written(job);

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "../shared/last_resort.hpp"
 #include "../shared/printed.hpp"
 #include "measures.hpp"
 
@@ -75,6 +76,7 @@ void job_runner::start() {
   if (!settings_.job_log.empty()) {
     if (std::string wrong = log_.open(settings_); !wrong.empty()) return fail(wrong);
   }
+  if (!is_one_command()) last_resort::start(static_cast<std::size_t>(settings_.at_once));
   if (int error = is_one_command() ? 0 : outputs_.open(); error != 0)
     return fail("cannot make " + settings_.directory + ": " + uv_strerror(error));
   auto hinted = [this](const std::string& what) {
@@ -159,6 +161,7 @@ bool job_runner::begin(attempt wanted) {
   complete(child.what, place->what.input.has_value());
   int error = spawn(place, child);
   if (error == 0) {
+    if (!is_one_command()) last_resort::add(place->pid);
     lack_began_.reset();
     throttle_.begun(place->began);
     if (place->output) place->output->begun();
@@ -210,6 +213,7 @@ int job_runner::spawn(place place, job_command& child) {
 void job_runner::complete(uvreap::command& command, bool has_input) const {
   command.argv.insert(command.argv.begin(), settings_.wrap.begin(), settings_.wrap.end());
   command.signals = uvreap::child_signals::inherited;  // nohup holds for what it runs
+  command.keep_descriptors = true;                     // <(command), flock's, make's; ours are close-on-exec
   if (is_one_command()) return;                        // it has our descriptors, and our terminal's group
   if (!has_input) command.input = uvreap::stdio::null();
   // Without a terminal, too: in a background group a job that asks there would be stopped, and wait for ever.
@@ -227,6 +231,7 @@ void job_runner::wait_for_room(const std::string& lack) {
 // ---- end
 
 void job_runner::on_exit(place place, const uvreap::child_exit& exit) {
+  if (!is_one_command()) last_resort::remove(place->pid);
   running_.ended(place);
   place->end = {.attempt = place->number,
                 .pid = exit.pid,
