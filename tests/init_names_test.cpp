@@ -155,6 +155,10 @@ TEST_CASE("as dumb-init: stops of the terminal are handed on as SIGSTOP, unless 
   CHECK(supervised(as_pid_1 + dumb.with({"-r", "20:10", "-r", "21:12"}) + probe({"as", "20", "10", "20000"}))
             .end() == 0);
   CHECK(supervised(as_pid_1 + dumb.with({"-r", "15:0"}) + probe({"as", "15", "15", "300"})).end() == 1);
+  // Of two the last, and of a signal that is never handed on none, are taken without a word.
+  CHECK(supervised(as_pid_1 + dumb.with({"-r", "20:12", "-r", "20:10", "-r", "17:2", "-r", "9:2"}) +
+                   probe({"as", "20", "10", "20000"}))
+            .end() == 0);
   CHECK(supervised(dumb.with({"--rewrite", "15:3"}) + probe({"stopped"})).end() == 0);
   supervised stopped(as_pid_1 + dumb.with(probe({"stopped_by", "20"})));
   CHECK(stopped.end() == 0);
@@ -182,7 +186,7 @@ TEST_CASE("as catatonit: a subreaper, and -P waits for SIGTERM or SIGINT") {
   CHECK(adopts.end() == 0);
   CHECK(adopts.errors().empty());
   for (int signum : {SIGTERM, SIGINT}) {
-    supervised pause(catatonit.with({"-v", "-P"}));
+    supervised pause(catatonit.with({"-v", "-P", "words", "of the image"}));
     REQUIRE(pause.says("reaping until"));
     pause.send(signum);
     CHECK(pause.end() == 0);

@@ -2,6 +2,7 @@
 // shares with its like is in init_compare_test.cpp.
 #include <doctest/doctest.h>
 #include <signal.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -187,6 +188,17 @@ TEST_CASE("stats that cannot be written are an error of ours, but the child's fa
   CHECK(full.output() == "ran\n");
   CHECK(full.errors() == "uvreap init: cannot write the stats: no space left on device\n");
   CHECK(supervised(plainly({"--stats=/dev/full"}, {"sh", "-c", "exit 3"})).end() == 3);
+}
+
+TEST_CASE("a FIFO for the stats that nobody reads is an error, before the command begins") {
+  test::clean_floor floor;
+  std::string fifo = std::filesystem::temp_directory_path() / ("uvreap-" + std::to_string(::getpid()));
+  REQUIRE(::mkfifo(fifo.c_str(), 0600) == 0);
+  supervised run(plainly({"-s", "--stats=" + fifo}, {"echo", "began"}));
+  CHECK(run.end() == 255);
+  CHECK(run.output().empty());
+  CHECK(run.errors().find("cannot open " + fifo) != std::string::npos);
+  ::unlink(fifo.c_str());
 }
 
 TEST_CASE("closed, full and broken streams end nothing") {

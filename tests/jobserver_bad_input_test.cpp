@@ -169,6 +169,8 @@ TEST_CASE("what cannot be served is told on stderr, and begins nothing") {
     int status;
     std::string error;
   };
+  std::string fifo = "/tmp/uvreap-fifo-" + std::to_string(::getpid());  // to open it would wait for a writer
+  REQUIRE(::mkfifo(fifo.c_str(), 0600) == 0);
   const bad all[] = {
       {{"--port", "65536"}, 2, "--port"},
       {{"--listen", "localhost"}, 2, "is no IPv4 or IPv6 address, and no absolute path of a Unix socket"},
@@ -193,11 +195,13 @@ TEST_CASE("what cannot be served is told on stderr, and begins nothing") {
       {{"--allow-any", "--allow", empty.path}, 2, "--allow-any"},
       {{"more"}, 2, "more"},
       {{"--allow", "/no/such/file"}, 1, "/no/such/file: No such file"},
-      {{"--allow", "/tmp"}, 1, "/tmp: Is a directory"},
+      {{"--allow", "/tmp"}, 1, "/tmp: is no regular file"},
       {{"--allow", relative.path}, 1, ":2: neither a name nor an absolute path: bin/true"},
       {{"--token-file", "/no/such/file"}, 1, "/no/such/file: No such file"},
       {{"--token-file", empty.path}, 1, "a token is 16 to 64"},
-      {{"--token-file", "/"}, 1, "/: Is a directory"},
+      {{"--token-file", "/"}, 1, "/: is no regular file"},
+      {{"--token-file", "/dev/zero"}, 1, "/dev/zero: is no regular file"},
+      {{"--allow", fifo}, 1, fifo + ": is no regular file"},
       {{"--token-file", ""}, 2, "its file has no name"},
       {{"--allow", ""}, 2, "its file has no name"},
       {{"--state", ""}, 2, "its file has no name"},
@@ -216,6 +220,7 @@ TEST_CASE("what cannot be served is told on stderr, and begins nothing") {
     CHECK_MESSAGE(server.errors.find(one.error) != std::string::npos, server.errors);
   }
   CHECK(taken.stop() == 0);
+  ::unlink(fifo.c_str());
 }
 
 TEST_CASE("a stdout that cannot be written to is an error, and nothing is served") {

@@ -35,7 +35,9 @@ bool fill_standard_descriptors() {
 
 // Before there is a child: what cannot be written then is better said now. -1: an error.
 int open_stats(const std::string& path) {
-  return path == "-" ? STDERR_FILENO : ::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+  constexpr int flags =
+      O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NONBLOCK;  // a FIFO without a reader: ENXIO
+  return path == "-" ? STDERR_FILENO : ::open(path.c_str(), flags, 0666);
 }
 
 // The parent may have ended before the kernel was asked.

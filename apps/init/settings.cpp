@@ -120,6 +120,8 @@ std::string settings::add_rewrite(const std::string& text) {
   auto from = signal_of(std::string_view(text).substr(0, colon));
   auto to = colon == std::string::npos ? std::nullopt : signal_of(std::string_view(text).substr(colon + 1));
   if (!from || !to) return "--rewrite " + text + ": is not FROM:TO, two signals";
+  bool is_as_dumb_init = as.speaks == dialect::dumb_init;  // which takes the last, and any signal
+  if (is_as_dumb_init) return rewrites[*from] = *to, std::string();
   if (!is_forwarded(*from))
     return "--rewrite " + text + ": there is no " + signal_text(*from) + " to hand on";
   if (!rewrites.emplace(*from, *to).second)
@@ -197,6 +199,7 @@ std::optional<int> settings::read(int argc, char** argv, writer& errors) {
     if (option == ':' || option == '?') wrong.insert(0, std::string(argv[at]) + ": ");
   }
   command.assign(argv + ::optind, argv + argc);
+  if (pauses && as.speaks == dialect::catatonit) command.clear();  // which takes no notice of the words
   if (wrong.empty() && pauses != command.empty()) wrong = pauses ? "-P runs no command" : "no command";
   if (wrong.empty()) return {};
   errors.say(wrong);

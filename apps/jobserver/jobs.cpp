@@ -289,7 +289,9 @@ std::optional<std::string> jobs::text(const std::string& id) const {
   return found ? std::optional(std::move(found->text)) : std::nullopt;
 }
 
-std::size_t jobs::position_of(const job& job) const { return job.started ? 0 : ahead_of(job) + 1; }
+std::size_t jobs::position_of(const job& job) const {
+  return job.started || job.end != job::ending::none ? 0 : ahead_of(job) + 1;
+}
 
 std::size_t jobs::ahead_of(const job& job) const {
   auto is_before = [](const ::job* one, std::int64_t number) { return one->number < number; };

@@ -5,6 +5,7 @@
 #include <system_error>
 #include <utility>
 
+#include "../shared/visible_text.hpp"
 #include "file_output.hpp"
 
 namespace {
@@ -37,7 +38,8 @@ std::unique_ptr<job_output> job_outputs::make(const job& job, int attempt, job_o
   switch (settings_.output) {
     case output_mode::group:
     case output_mode::lines:
-      return printer_.make({job.number, attempt}, settings_.tag && !settings_.json ? job.name + '\t' : "",
+      return printer_.make({job.number, attempt},
+                           settings_.tag && !settings_.json ? visible_text(job.name) + '\t' : "",
                            std::move(listener));
     case output_mode::files:
       return std::make_unique<file_output>(
