@@ -67,6 +67,24 @@ TEST_CASE("a signal from outside comes to the child, and ends both") {
   CHECK(sleeper.end() == 128 + SIGTERM);
 }
 
+TEST_CASE("a signal that it may not send on is told") {
+  if (::geteuid() != 0) {
+    MESSAGE("SKIP: only root can give up the right to signal others");
+    return;
+  }
+  test::clean_floor floor;
+  words without_the_right = {"setpriv", "--bounding-set", "-kill", "--inh-caps", "-kill"};
+  words of_another_user = {
+      "setpriv", "--reuid", "65534", "--clear-groups", "sh", "-c", "echo began; exec sleep 600"};
+  supervised run(without_the_right + plainly({"-s"}, of_another_user));
+  REQUIRE(run.says("began\n"));
+  pid_t init = *test::children().begin();
+  run.send(SIGTERM);
+  CHECK(run.says("cannot hand on SIGTERM: operation not permitted\n"));
+  for (pid_t one : test::children_of(init)) ::kill(one, SIGKILL);
+  CHECK(run.end() == 128 + SIGKILL);
+}
+
 TEST_CASE("what is left gets SIGTERM at once, stopped or not, and SIGKILL when the grace is over") {
   if (no_pid_1()) return;
   test::clean_floor floor;

@@ -113,12 +113,14 @@ void supervisor::on_signal(int signum) {
 }
 
 void supervisor::hand_on(int signum) {
-  if (reaper_.kill(child_, 0) != 0) return;  // it has ended; from here on its number is nobody else's
+  if (reaper_.kill(child_, 0) == UV_ESRCH) return;  // it has ended; until here its number is nobody else's
+  // A command that has left its group, and has nobody in it, gets it alone.
+  bool has_group_got_it = settings_.to_group && ::kill(-child_, signum) == 0;
+  int error = has_group_got_it ? 0 : reaper_.kill(child_, signum);
+  if (error == UV_ESRCH) return;
+  if (error != 0) return errors_.say("cannot hand on " + signal_text(signum) + ": " + uv_strerror(error));
   ++report_.forwarded;
   tell(signal_text(signum) + " handed on");
-  // A command that has left its group, and has nobody in it, gets it alone.
-  if (settings_.to_group && ::kill(-child_, signum) == 0) return;
-  (void)reaper_.kill(child_, signum);
 }
 
 void supervisor::on_change(const uvreap::child_change& change) {
