@@ -75,7 +75,8 @@ void die_with_core_limit(const private_directory& in, bool unlimited, int signum
   test::die_by(signum);
 }
 
-__attribute__((no_sanitize("undefined"))) int divided(int number, int by) {
+// Where a division by zero is a fault: arm64 makes 0 of it.
+[[maybe_unused]] __attribute__((no_sanitize("undefined"))) int divided(int number, int by) {
   return number / by;  // NOLINT(clang-analyzer-core.DivideZero): that is what it is for
 }
 
