@@ -117,11 +117,14 @@ void settings::read_environment() {
 
 std::string settings::add_rewrite(const std::string& text) {
   auto colon = text.find(':');
-  auto from = signal_of(std::string_view(text).substr(0, colon));
-  auto to = colon == std::string::npos ? std::nullopt : signal_of(std::string_view(text).substr(colon + 1));
+  std::string_view all(text);
+  auto from = signal_of(all.substr(0, colon));
+  auto to = signal_of(colon == std::string::npos ? std::string_view() : all.substr(colon + 1));
   if (!from || !to) return "--rewrite " + text + ": is not FROM:TO, two signals";
-  bool is_as_dumb_init = as.speaks == dialect::dumb_init;  // which takes the last, and any signal
-  if (is_as_dumb_init) return rewrites[*from] = *to, std::string();
+  if (as.speaks == dialect::dumb_init) {  // which takes the last, and any signal
+    rewrites.insert_or_assign(*from, *to);
+    return {};
+  }
   if (!is_forwarded(*from))
     return "--rewrite " + text + ": there is no " + signal_text(*from) + " to hand on";
   if (!rewrites.emplace(*from, *to).second)
