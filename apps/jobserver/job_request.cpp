@@ -52,7 +52,9 @@ std::string read_timeout(const json& value, std::chrono::milliseconds& timeout) 
   double seconds = value.is_number() ? value.get<double>() : 0;
   if (!(seconds > 0 && seconds <= longest_timeout))
     return "timeout must be a number of seconds above 0, at most 49 days";
-  timeout = std::chrono::ceil<std::chrono::milliseconds>(std::chrono::duration<double>(seconds));
+  // Without what a double is off: 0.1 s is 100 ms, and not 101 as by the x87's digits.
+  auto exact = std::chrono::round<std::chrono::microseconds>(std::chrono::duration<double>(seconds));
+  timeout = std::max(std::chrono::ceil<std::chrono::milliseconds>(exact), std::chrono::milliseconds(1));
   return {};
 }
 
