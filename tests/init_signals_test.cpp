@@ -51,16 +51,17 @@ TEST_CASE("a real-time signal is heard as often as it was sent") {
 
 TEST_CASE("one that is sent without pause hides no other") {
   only_waiting floor;
+  const int all_quiet[] = {SIGTERM, SIGCHLD, SIGCONT, SIGPWR, SIGRTMIN + 3};
   for (int stormy : {SIGHUP, SIGUSR1, SIGCHLD}) {
     CAPTURE(stormy);
     waiting_signals signals;
-    for (int quiet : {SIGTERM, SIGCHLD, SIGCONT, SIGPWR, SIGRTMIN + 3}) ::raise(quiet);
+    for (int quiet : all_quiet) ::raise(quiet);
     std::map<int, int> heard;
     for (int turn = 0; turn < 40; ++turn) {
       ::raise(stormy);
       ++heard[signals.next(0)];
     }
-    for (int quiet : {SIGTERM, SIGCHLD, SIGCONT, SIGPWR, SIGRTMIN + 3}) {
+    for (int quiet : all_quiet) {
       CAPTURE(quiet);
       CHECK(heard[quiet] >= 1);
     }

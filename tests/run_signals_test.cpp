@@ -9,6 +9,7 @@
 #include <cstdlib>
 #include <sstream>
 #include <string>
+#include <vector>
 
 #include "support/clean_floor.hpp"
 #include "support/run_program.hpp"
@@ -33,6 +34,17 @@ bool is_there(pid_t pid) { return ::kill(pid, 0) == 0 || errno != ESRCH; }
 
 pid_t first_number_after(const std::string& text, const std::string& word) {
   return std::atoi(text.c_str() + text.find(word) + word.size());
+}
+
+std::vector<std::string> with_two_that_sleep() {
+  return {"-q", "-j2", "--output", "lines", list_of(two_that_sleep)};
+}
+
+// Of two_that_sleep, when both have begun.
+pid_t first_of_two(run_program& run) {
+  REQUIRE(run.read_until("begun ", 2));
+  REQUIRE(run.read_until("\n", 2));
+  return first_number_after(run.output, "begun ");
 }
 
 }  // namespace
@@ -62,10 +74,8 @@ TEST_CASE("jobs have SIGPIPE as we had it, whatever we do with it ourselves") {
 TEST_CASE("a signal that kills us leaves no job behind, and we die of it") {
   test::clean_floor floor;
   for (int signum : {SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGALRM, SIGXCPU, SIGRTMIN + 3}) {
-    run_program run({"-q", "-j2", "--output", "lines", list_of(two_that_sleep)});
-    REQUIRE(run.read_until("begun ", 2));
-    REQUIRE(run.read_until("\n", 2));
-    pid_t job = first_number_after(run.output, "begun ");
+    run_program run(with_two_that_sleep());
+    pid_t job = first_of_two(run);
     run.send(signum);
     CHECK(run.end() == signal_base + signum);
     CHECK(!is_there(job));
@@ -80,10 +90,8 @@ TEST_CASE("a fault of our own leaves no job behind either") {
   REQUIRE(::setrlimit(RLIMIT_CORE, &none) == 0);
   for (int signum : {SIGABRT, SIGSEGV, SIGFPE, SIGBUS}) {
     CAPTURE(signum);
-    run_program run({"-q", "-j2", "--output", "lines", list_of(two_that_sleep)});
-    REQUIRE(run.read_until("begun ", 2));
-    REQUIRE(run.read_until("\n", 2));
-    pid_t job = first_number_after(run.output, "begun ");
+    run_program run(with_two_that_sleep());
+    pid_t job = first_of_two(run);
     run.send(signum);
     CHECK(run.end() == signal_base + signum);
     for (int tries = 0; tries < 5000 && is_there(job); ++tries) ::usleep(1000);

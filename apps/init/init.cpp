@@ -35,8 +35,8 @@ bool fill_standard_descriptors() {
 
 // Before there is a child: what cannot be written then is better said now. -1: an error.
 int open_stats(const std::string& path) {
-  constexpr int flags =
-      O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NONBLOCK;  // a FIFO without a reader: ENXIO
+  // Non-blocking: a FIFO without a reader is ENXIO, and not waited for.
+  constexpr int flags = O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NONBLOCK;
   return path == "-" ? STDERR_FILENO : ::open(path.c_str(), flags, 0666);
 }
 

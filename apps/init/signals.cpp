@@ -24,6 +24,13 @@ bool is_ignored(int signum) {
   return action.sa_handler == SIG_IGN;
 }
 
+// 0: none of them came within so many milliseconds (-1: for as long as it takes).
+int wait_for(const sigset_t& which, int timeout_ms) {
+  timespec timeout{.tv_sec = timeout_ms / 1000, .tv_nsec = timeout_ms % 1000 * 1'000'000L};
+  int signum = ::sigtimedwait(&which, nullptr, timeout_ms < 0 ? nullptr : &timeout);
+  return signum > 0 ? signum : 0;  // EAGAIN, or EINTR after a stop
+}
+
 }  // namespace
 
 inherited_signals::inherited_signals() : ignores_sigchld_(is_ignored(SIGCHLD)) {
@@ -37,11 +44,7 @@ void inherited_signals::give_back() const {
   ::sigprocmask(SIG_SETMASK, &mask_, nullptr);
 }
 
-void inherited_signals::forget(int signum) {
-  sigset_t one = set_of(signum);
-  constexpr timespec at_once{};
-  (void)::sigtimedwait(&one, nullptr, &at_once);
-}
+bool inherited_signals::forget(int signum) { return wait_for(set_of(signum), 0) == signum; }
 
 waiting_signals::waiting_signals() : all_(all_signals()), unheard_(all_) {}
 
@@ -61,10 +64,8 @@ int waiting_signals::next(int timeout_ms) {
 }
 
 int waiting_signals::take(const sigset_t& which, int timeout_ms) {
-  timespec timeout{.tv_sec = timeout_ms / 1000, .tv_nsec = timeout_ms % 1000 * 1'000'000L};
-  int signum = ::sigtimedwait(&which, nullptr, timeout_ms < 0 ? nullptr : &timeout);
-  if (signum <= 0) return 0;  // EAGAIN, or EINTR after a stop
-  ::sigdelset(&unheard_, signum);
+  int signum = wait_for(which, timeout_ms);
+  if (signum != 0) ::sigdelset(&unheard_, signum);
   return signum;
 }
 

@@ -15,8 +15,9 @@ class inherited_signals {
   // In the forked child: mask and dispositions as we found them.
   void give_back() const;
 
-  // Of those that wait to be read: this one is forgotten. For what a call of our own had the kernel send.
-  static void forget(int signum);
+  // Of those that wait to be read: this one is forgotten. For what a call of our own had the kernel send. Was
+  // it there?
+  static bool forget(int signum);
 
  private:
   sigset_t mask_{};

@@ -3,7 +3,6 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/ioctl.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "signals.hpp"
@@ -78,11 +77,7 @@ bool terminal::stop_beside(pid_t group) const {
   ::sigaddset(&stop, SIGTSTP);
   ::sigprocmask(SIG_UNBLOCK, &stop, nullptr);  // here we stop
   ::sigprocmask(SIG_BLOCK, &stop, nullptr);
-  sigset_t go_on;
-  ::sigemptyset(&go_on);
-  ::sigaddset(&go_on, SIGCONT);
-  constexpr timespec at_once{};
-  return ::sigtimedwait(&go_on, nullptr, &at_once) == SIGCONT;
+  return inherited_signals::forget(SIGCONT);
 }
 
 }  // namespace pid1

@@ -5,11 +5,11 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
-#include <filesystem>
 #include <fstream>
 #include <sstream>
 
 #include "../shared/json_text.hpp"
+#include "regular_file.hpp"
 
 namespace {
 
@@ -56,10 +56,7 @@ allow_list allow_list::any() {
 }
 
 std::string allow_list::read(const std::string& file) {
-  std::error_code ignored;
-  // A FIFO would hold the loop until it has a writer, and a device may have no end.
-  if (!std::filesystem::is_regular_file(file, ignored) && std::filesystem::exists(file, ignored))
-    return file + ": is no regular file";
+  if (std::string wrong = why_not_to_open(file); !wrong.empty()) return wrong;
   std::ifstream lines(file);
   std::vector<rule> rules;
   int number = 0;

@@ -49,14 +49,14 @@ std::string job::status() const {
 }
 
 json job::full(std::size_t position) const {
-  bool has_exit = end != ending::none && exit;
+  bool has_exit = has_ended() && exit;
   const uvreap::wait_status status = has_exit ? exit->status : uvreap::wait_status();
   double timeout = std::chrono::duration<double>(asked.timeout).count();
   // One by one: an initializer list copies each of them, and takes twice the time.
   json all = json::object();
   all.get_ref<json::object_t&>().reserve(members);
   all["id"] = id;
-  all["state"] = end != ending::none ? "ended" : started ? "running" : "queued";
+  all["state"] = has_ended() ? "ended" : started ? "running" : "queued";
   all["argv"] = asked.argv;
   all["cwd"] = or_null(!asked.cwd.empty(), asked.cwd);
   all["timeout"] = or_null(timeout > 0, timeout);
@@ -68,8 +68,8 @@ json job::full(std::size_t position) const {
   all["pid"] = or_null(pid != 0, pid);
   all["position"] = or_null(position != 0, position);
   all["terminated"] = is_terminated;
-  all["end"] = end == ending::none ? json() : json(ending_names[static_cast<std::size_t>(end)]);
-  all["status"] = or_null(end != ending::none, this->status());
+  all["end"] = has_ended() ? json(ending_names[static_cast<std::size_t>(end)]) : json();
+  all["status"] = or_null(has_ended(), this->status());
   all["exit_code"] = or_null(status.exited(), status.exit_code());
   all["signal"] = or_null(status.signaled(), status.term_signal());
   all["timed_out"] = has_exit && exit->timed_out;

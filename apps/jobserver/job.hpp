@@ -45,7 +45,8 @@ struct job {
   std::string why_not_started{};
   std::chrono::nanoseconds wall{0};
 
-  [[nodiscard]] bool runs() const { return started && end == ending::none; }
+  [[nodiscard]] bool has_ended() const { return end != ending::none; }
+  [[nodiscard]] bool runs() const { return started && !has_ended(); }
   [[nodiscard]] double wall_ms() const;  // until now, of one that runs
   [[nodiscard]] std::string status() const;
 

@@ -167,7 +167,7 @@ void jobs::on_exit(std::int64_t number, const uvreap::child_exit& exit) {
 void jobs::finish_if_over(job& job) {
   bool is_open = std::any_of(job.outputs.begin(), job.outputs.end(),
                              [](const auto& output) { return output != nullptr && output->is_open(); });
-  if (!job.exit || job.end != job::ending::none || (is_open && !job.is_cut_by_time)) return;
+  if (!job.exit || job.has_ended() || (is_open && !job.is_cut_by_time)) return;
   --running_;
   finish(job, ending_of(*job.exit));
   start_next();
@@ -226,7 +226,7 @@ jobs::termination jobs::terminate(const std::string& id) {
   auto found = live_by_id_.find(id);
   if (found == live_by_id_.end()) return store_.find(id) ? termination::ended_before : termination::unknown;
   job& job = *found->second;
-  if (job.end != job::ending::none) return termination::ended_before;
+  if (job.has_ended()) return termination::ended_before;
   job.is_terminated = true;
   if (job.started) {
     if (job.pid != 0) children_.terminate(job.pid, settings_.grace);
@@ -242,7 +242,7 @@ void jobs::terminate_all() {
   queue_bytes_ = 0;
   for (job* job : std::exchange(queue_, {})) finish(*job, job::ending::canceled);
   for (auto& [number, job] : live_) {
-    if (job->end != job::ending::none) continue;
+    if (job->has_ended()) continue;
     job->is_terminated = true;
     if (job->pid != 0) children_.terminate(job->pid, settings_.grace);
   }
@@ -251,7 +251,7 @@ void jobs::terminate_all() {
 void jobs::kill_all() {
   is_killing_ = true;
   for (auto& [number, job] : live_) {
-    if (job->pid != 0 && job->end == job::ending::none) children_.kill_group(job->pid);
+    if (job->pid != 0 && !job->has_ended()) children_.kill_group(job->pid);
   }
 }
 
@@ -290,7 +290,7 @@ std::optional<std::string> jobs::text(const std::string& id) const {
 }
 
 std::size_t jobs::position_of(const job& job) const {
-  return job.started || job.end != job::ending::none ? 0 : ahead_of(job) + 1;
+  return job.started || job.has_ended() ? 0 : ahead_of(job) + 1;
 }
 
 std::size_t jobs::ahead_of(const job& job) const {
@@ -317,8 +317,7 @@ std::optional<jobs::output> jobs::find_output(const std::string& id, stream whic
   auto live = live_by_id_.find(id);
   if (live != live_by_id_.end()) {
     const auto& output = live->second->outputs[static_cast<std::size_t>(which)];
-    bool is_over = live->second->end != job::ending::none;
-    return jobs::output{live->second->number, output ? output->bytes() : 0, is_over};
+    return jobs::output{live->second->number, output ? output->bytes() : 0, live->second->has_ended()};
   }
   auto found = store_.find(id);
   if (!found) return {};

@@ -11,6 +11,8 @@
 #include <cstring>
 #include <utility>
 
+#include "loopback.hpp"
+
 namespace {
 
 constexpr int clients_a_turn = 64;
@@ -110,8 +112,7 @@ std::string listener::start() {
   } else {
     where_ = std::string("unix:") + reinterpret_cast<const sockaddr_un&>(own).sun_path;
   }
-  is_local_ = own.ss_family == AF_UNIX || std::string_view(text) == "::1" ||
-              std::string_view(text).starts_with("127.");
+  is_local_ = own.ss_family == AF_UNIX || is_loopback(text);
   if (int error = uv_poll_init(&loop_, &poll_, descriptor_); error != 0) return uv_strerror(error);
   is_polled_ = true;
   poll_.data = resting_.data = this;

@@ -180,7 +180,7 @@ bool server::say_where() {
 }
 
 void server::on_change(const char* event, const job& job, std::size_t position) {
-  if (job.end != job::ending::none) log_.job_ended(job);
+  if (job.has_ended()) log_.job_ended(job);
   if (events_.listeners() > 0) events_.tell(event, text_of(job.brief(position)));
 }
 

@@ -8,6 +8,7 @@
 #include <cmath>
 
 #include "../shared/backend_option.hpp"
+#include "loopback.hpp"
 #include "version.hpp"
 
 namespace {
@@ -35,9 +36,7 @@ std::string why_no_origin(const std::string& text) {
 std::string why_no_file(const std::string& path) { return path.empty() ? "its file has no name" : ""; }
 
 // Whom only this machine's own users can reach.
-bool is_local(const std::string& address) {
-  return is_path(address) || address == "::1" || address.starts_with("127.");
-}
+bool is_local(const std::string& address) { return is_path(address) || is_loopback(address); }
 
 void add_limits(CLI::App& app, settings& all) {
   auto bytes = CLI::AsSizeValue(false).description("");

@@ -5,8 +5,9 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
-#include <filesystem>
 #include <fstream>
+
+#include "regular_file.hpp"
 
 namespace {
 
@@ -19,10 +20,7 @@ constexpr const char* letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTU
 }  // namespace
 
 std::string token::read(const std::string& file) {
-  std::error_code ignored;
-  // A FIFO would hold the loop until it has a writer, and a device may have no end.
-  if (!std::filesystem::is_regular_file(file, ignored) && std::filesystem::exists(file, ignored))
-    return file + ": is no regular file";
+  if (std::string wrong = why_not_to_open(file); !wrong.empty()) return wrong;
   std::ifstream stream(file);
   std::array<char, 2 * longest> bytes;  // enough to see that there is more than a token
   stream.read(bytes.data(), bytes.size());

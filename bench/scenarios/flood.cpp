@@ -30,13 +30,8 @@ class flood {
 
   // How long the least of a call takes, at that rate.
   void run_bare(int rate) {
-    std::int64_t began = now();
-    rate_ = rate;
-    last_tick_ = 0;
-    is_on_ = true;
     bare_ = std::make_unique<bare_hand_over>();
-    while (now() - began < duration) cell_.engine().turn(true);
-    is_on_ = false;
+    (void)turn_for_a_while(rate);
     bare_.reset();
     add_quantiles(cell_.results(), std::exchange(calls_, {}), "_bare_call");
   }
@@ -44,6 +39,17 @@ class flood {
   // rate 0: as fast as they come.
   void run(const std::string& program, int rate, const std::string& suffix) {
     program_ = program;
+    double took = turn_for_a_while(rate);
+    cell_.add("rate" + suffix, "children/s", ended_ / took);
+    add_quantiles(cell_.results(), std::exchange(late_, {}), "_late" + suffix);
+    add_quantiles(cell_.results(), std::exchange(calls_, {}), "_call" + suffix);
+    while (under_way_ != 0) cell_.engine().turn(true);
+    late_.clear();
+  }
+
+ private:
+  // How long it was, in seconds.
+  double turn_for_a_while(int rate) {
     rate_ = rate;
     ended_ = 0;
     last_tick_ = 0;
@@ -54,14 +60,9 @@ class flood {
     while (now() - began < duration) cell_.engine().turn(true);
     double took = static_cast<double>(now() - began) / 1e9;
     is_on_ = false;
-    cell_.add("rate" + suffix, "children/s", ended_ / took);
-    add_quantiles(cell_.results(), std::exchange(late_, {}), "_late" + suffix);
-    add_quantiles(cell_.results(), std::exchange(calls_, {}), "_call" + suffix);
-    while (under_way_ != 0) cell_.engine().turn(true);
-    late_.clear();
+    return took;
   }
 
- private:
   void make_one() {
     std::int64_t before = now();
     if (bare_ != nullptr) {

@@ -12,6 +12,13 @@ const { becomeSubreaper, orphan, stateOf, until, inNode } = require('./support.j
 
 becomeSubreaper();
 
+async function letBe(child) {
+  const controller = new AbortController();
+  const ended = watch(child.pid, { signal: controller.signal });
+  controller.abort();
+  await assert.rejects(ended, { name: 'AbortError' });
+}
+
 test('a child is told with how it ended and what it used', async (t) => {
   const child = orphan(t, 'exit 3');
   const ended = watch(child.pid);
@@ -89,10 +96,7 @@ test('an abort lets the child be, and it is reaped all the same', async (t) => {
 
 test('a child that was let be can be watched again', async (t) => {
   const child = orphan(t, 'exit 7');
-  const controller = new AbortController();
-  const ended = watch(child.pid, { signal: controller.signal });
-  controller.abort();
-  await assert.rejects(ended, { name: 'AbortError' });
+  await letBe(child);
   const again = watch(child.pid);
   await child.open();
   assert.strictEqual((await again).code, 7);
@@ -100,10 +104,7 @@ test('a child that was let be can be watched again', async (t) => {
 
 test('a child that was let be can be ended', async (t) => {
   const child = orphan(t, 'exit 7');
-  const controller = new AbortController();
-  const ended = watch(child.pid, { signal: controller.signal });
-  controller.abort();
-  await assert.rejects(ended, { name: 'AbortError' });
+  await letBe(child);
   terminate(child.pid);
   await until(() => stateOf(child.pid) === undefined);
   assert.throws(() => terminate(child.pid), { code: 'ESRCH' });
