@@ -163,14 +163,14 @@ TEST_CASE("with few descriptors all jobs run, or it is said that none can") {
   std::string uvreap = std::getenv("UVREAP_DEMO");
   for (const char* mode : {"group", "lines", "none"}) {
     bool ran_before = false;
-    for (int limit : {13, 15, 16, 18, 24}) {
+    for (int limit = 12; limit <= 24; ++limit) {
       CAPTURE(mode);
       CAPTURE(limit);
       run_program run({"-q", "--", "sh", "-c",
                        "ulimit -n " + std::to_string(limit) + "; exec " + uvreap +
                            " run -q --halt never -j4 --output " + mode + ' ' + file});
       bool has_run = run.end() == 0;
-      if (std::string(mode) != "none") CHECK(run.count(" ran\n") == (has_run ? 40 : run.count(" ran\n")));
+      if (std::string(mode) != "none") CHECK(run.count(" ran\n") == (has_run ? 40 : 0));
       CHECK((has_run || run.errors.find("too many open files") != std::string::npos));
       CHECK(run.errors.find("#") == std::string::npos);  // no job is said to have failed
       CHECK(has_run >= ran_before);

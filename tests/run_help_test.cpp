@@ -127,6 +127,12 @@ TEST_CASE("no line of --help is wider than a man page") {
   for (std::string line; std::getline(lines, line);) CHECK_MESSAGE(line.size() <= 110, line);
 }
 
+TEST_CASE("help and version that cannot be written are no success") {
+  test::clean_floor floor;
+  for (const char* option : {"--help", "--version"})
+    CHECK(run_program({option}, test::where::full_disk).end() == 255);
+}
+
 TEST_CASE("bash completes every option, its words, files and commands") {
   test::clean_floor floor;
   std::string offered = completed("run -");

@@ -89,6 +89,7 @@ TEST_CASE("a broken array is named by line and column, and the jobs before it ru
   }
   check_refused({list_of(R"([{"argv":["true"]} {"argv":["true"]}])")},
                 ":1:20: a ',' or ']' must follow a job");
+  check_refused({list_of(R"([{"argv":["true"]}, ])")}, ":1:21: a job must follow the ','");
   check_refused({list_of(R"([] x)")}, ":1:4: something follows the array");
 }
 
@@ -111,6 +112,13 @@ TEST_CASE("a command that is not there is a failed job, and the rest goes on") {
   CHECK(run.errors.find("#2 /etc/passwd cannot be run: permission denied\n") != std::string::npos);
   CHECK(run.errors.find("#3 true cannot be run: its directory /nowhere: no such file or directory\n") !=
         std::string::npos);
+}
+
+TEST_CASE("with -q what cannot be run is said nevertheless") {
+  test::clean_floor floor;
+  run_program run({"-q", list_of("nothing-of-that-name a\nfalse\n")});
+  CHECK(run.end() == 2);
+  CHECK(run.errors == "#1 nothing-of-that-name a cannot be run: no such file or directory\n");
 }
 
 TEST_CASE("options that are no good are refused") {
@@ -146,6 +154,8 @@ TEST_CASE("options that are no good are refused") {
   check_refused({"--", "echo", "::::"}, "no file after it");
   check_refused({"/nothing/of/that/name"}, "cannot read /nothing/of/that/name: no such file or directory");
   check_refused({"/tmp"}, "cannot read /tmp: illegal operation on a directory");
+  check_refused({"--output", "none", "--", "true"}, "a single command has our own output");
+  check_refused({"--\033[31mred", list}, "not expected: --\\x1b[31mred\n");  // and it colours nothing
   check_refused({"--output", "/dev/null/x", list}, "cannot make /dev/null/x: not a directory");
 }
 

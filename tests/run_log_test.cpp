@@ -128,6 +128,75 @@ TEST_CASE("a number that had another command is run, and it is said") {
         std::string::npos);
 }
 
+TEST_CASE(
+    "a job that has another directory, variable, input or limit is another, and the log has all of it") {
+  test::clean_floor floor;
+  std::string log = new_log();
+  const std::string before =
+      R"({"argv":["sh","-c","pwd; echo $A; cat; ulimit -n"],"cwd":"/usr","env":{"A":"a b"},)"
+      R"("stdin":"in\n","rlimits":{"nofile":64}})";
+  run_program first({"-q", "--joblog", log, list_of(before)});
+  CHECK(first.end() == 0);
+  CHECK(first.output == "/usr\na b\nin\n64\n");
+  // What the log has does the same, by sh.
+  run_program by_log(by_shell("tail -n 1 " + log + " | cut -f 9- | tr '\\0' '\\n' | sh"));
+  CHECK(by_log.end() == 0);
+  CHECK(by_log.output == first.output);
+  run_program same({"-q", "--resume", "--joblog", log, list_of(before)});
+  CHECK(same.end() == 0);
+  CHECK(same.output.empty());
+  struct change {
+    const char* was;
+    const char* is;
+  };
+  for (const change& one : {change{"/usr", "/tmp"}, {"a b", "a c"}, {"in\\n", "out\\n"}, {"64", "65"}}) {
+    CAPTURE(one.is);
+    std::string after = before;
+    after.replace(after.find(one.was), std::string(one.was).size(), one.is);
+    run_program changed({"--resume", "--joblog", log, list_of(after)});
+    CHECK(changed.end() == 0);
+    CHECK(changed.count("\n") == 4);
+    CHECK(changed.errors.find("the job log has another command") != std::string::npos);
+    CHECK(run_program({"-q", "--joblog", log, list_of(before)}).end() == 0);
+  }
+  // A NUL among its input, too.
+  auto with_nul = list_of(R"({"argv":["od","-An","-c"],"stdin":"a\u0000b\\n%"})");
+  run_program nul({"-q", "--joblog", log, with_nul});
+  CHECK(nul.end() == 0);
+  run_program nul_by_log(by_shell("tail -n 1 " + log + " | cut -f 9- | tr '\\0' '\\n' | sh"));
+  CHECK(nul_by_log.end() == 0);
+  CHECK(nul_by_log.output == nul.output);
+}
+
+TEST_CASE("a line that is no job has its number, so that after it is mended it alone is run") {
+  test::clean_floor floor;
+  std::string log = new_log();
+  run_program broken({"-j1", "--joblog", log, list_of("echo a\necho 'b\necho c\n")});
+  CHECK(broken.end() == 255);
+  CHECK(broken.output == "a\nc\n");
+  CHECK(broken.errors.find("2 jobs, 0 failed, 1 part of the list wrong") != std::string::npos);
+  run_program mended({"-q", "--resume", "--joblog", log, list_of("echo a\necho 'b'\necho c\n")});
+  CHECK(mended.end() == 0);
+  CHECK(mended.output == "b\n");
+}
+
+TEST_CASE("a log that is our own output takes its turn there, and cuts nothing off") {
+  test::clean_floor floor;
+  std::string file = test::directory() / "both";
+  auto list = list_of("echo a\necho b\n");
+  for (const char* log : {"/dev/stdout", "/dev/stderr"}) {
+    CAPTURE(log);
+    run_program run(by_shell("echo before > " + file + "; $U -q -j1 --joblog " + log + " " + list + " >> " +
+                             file + " 2>&1; cat " + file));
+    CHECK(run.end() == 0);
+    CHECK(run.output.starts_with("before\n" + std::string(header)));
+    for (const char* line : {"\na\n", "\nb\n", "\techo a\n", "\techo b\n"}) CHECK(run.count(line) == 1);
+  }
+  run_program resumed(by_shell("$U --resume --joblog /dev/stdout " + list + " >> " + file));
+  CHECK(resumed.end() == 255);
+  CHECK(resumed.errors.find("/dev/stdout is our own output, and no log to be resumed") != std::string::npos);
+}
+
 TEST_CASE("half a line at the end of a log, of a run that was killed, is cut off") {
   test::clean_floor floor;
   auto log =

@@ -4,7 +4,6 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-#include <cerrno>
 #include <cstdint>
 #include <cstdlib>
 #include <sstream>
@@ -12,6 +11,7 @@
 #include <vector>
 
 #include "support/clean_floor.hpp"
+#include "support/proc.hpp"
 #include "support/run_program.hpp"
 
 namespace {
@@ -30,7 +30,11 @@ constexpr char ctrl_backslash = '\034';
 const char* const two_that_sleep =
     "sh -c 'w=begun; echo $w $$; exec sleep 600'\nsh -c 'w=begun; echo $w $$; exec sleep 600'\n";
 
-bool is_there(pid_t pid) { return ::kill(pid, 0) == 0 || errno != ESRCH; }
+// A zombie is not: it may be somebody else's to reap.
+bool is_there(pid_t pid) {
+  char state = test::state_of(pid);
+  return state != '-' && state != 'Z';
+}
 
 pid_t first_number_after(const std::string& text, const std::string& word) {
   return std::atoi(text.c_str() + text.find(word) + word.size());
@@ -98,6 +102,85 @@ TEST_CASE("a fault of our own leaves no job behind either") {
     CHECK(!is_there(job));
   }
   REQUIRE(::setrlimit(RLIMIT_CORE, &limit) == 0);
+}
+
+// The jobs have the write end of a pipe as descriptor 9, and cat ends when they all have.
+TEST_CASE("a fault of our own that comes while a job is being started leaves none behind") {
+  test::clean_floor floor;
+  auto list = list_of("sleep 600\nsleep 600\nsleep 600\nsleep 600\nsleep 600\nsleep 600\n");
+  run_program run(
+      by_shell("ulimit -c 0; for time in 02 03 04 05 06 08 10 12 14 16 18 20 25; do "
+               "{ $U -q -j6 " +
+               list +
+               " 9>&1 > /dev/null & sleep 0.0$time; kill -ABRT $!; wait $!; } 2> /dev/null | cat; "
+               "done; echo all gone"));
+  CHECK(run.end() == 0);
+  CHECK(run.output == "all gone\n");
+}
+
+TEST_CASE("a signal ends us as such, whatever was wrong before") {
+  test::clean_floor floor;
+  run_program wrong_line(
+      {"-q", "-j2", "--output", "lines", list_of("echo 'not closed\n" + std::string(two_that_sleep))});
+  (void)first_of_two(wrong_line);
+  wrong_line.send(SIGINT);
+  CHECK(wrong_line.end() == signal_base + SIGINT);
+
+  if (test::no_terminals()) return;
+  run_program hung_up({"-j2", "--output", "lines", list_of(two_that_sleep)}, where::whole_terminal);
+  pid_t job = first_of_two(hung_up);
+  hung_up.close_output();
+  CHECK(hung_up.end() == signal_base + SIGHUP);
+  CHECK(!is_there(job));
+}
+
+TEST_CASE("a reader that does not read holds us until the second signal, in every way of output") {
+  test::clean_floor floor;
+  std::string full = test::directory() / "full";
+  auto list = list_of("sh -c 'yes | head -c 3000000'\nsh -c 'sleep 0.5; touch " + full + "; sleep 600'\n");
+  for (const char* how : {"--json", "--output lines", "--output group"}) {
+    CAPTURE(how);
+    std::string fifo = test::directory() / "unread";
+    run_program run(by_shell(
+        "rm -f " + fifo + ' ' + full + "; mkfifo " + fifo + "; exec 7<> " + fifo +
+        "; $U -q -j2 --grace 0.1 " + how + ' ' + list + " > " + fifo + " 2> /dev/null & until [ -e " + full +
+        " ]; do sleep 0.05; done; "
+        "while kill -TERM $! 2> /dev/null; do sleep 0.05; done; wait $!; echo status $?"));
+    CHECK(run.end() == 0);
+    CHECK(run.output == "status 143\n");
+  }
+}
+
+TEST_CASE("a single command that is out of time ends with what it began") {
+  test::clean_floor floor;
+  struct command {
+    const char* what;
+    const char* text;
+  };
+  for (const command& one : {command{"a child of its", "sleep 600 & echo begun $! end; wait; :"},
+                             {"an orphan", "(sleep 600 & echo begun $! end); sleep 600; :"},
+                             {"what ignores SIGTERM, as the command",
+                              "trap '' TERM; sleep 600 & echo begun $! end; while :; do wait; done"},
+                             {"what is stopped", "sleep 600 & echo begun $! end; kill -STOP $!; wait; :"}}) {
+    CAPTURE(one.what);
+    run_program run({"-q", "--timeout", "0.3", "--grace", "0.3", "--", "sh", "-c", one.text});
+    REQUIRE(run.read_until(" end"));
+    pid_t begun = first_number_after(run.output, "begun ");
+    int status = run.end();
+    CHECK((status == 124 || status == signal_base + SIGKILL));
+    for (int tries = 0; tries < 5000 && is_there(begun); ++tries) ::usleep(1000);
+    CHECK(!is_there(begun));
+  }
+  // Who has left our group is a daemon, and none of the command's.
+  run_program run(
+      {"-q", "--timeout", "2", "--", "sh", "-c",
+       "setsid sleep 600 > /dev/null 2>&1 & until grep -q sleep /proc/$!/comm; do sleep 0.01; done; "
+       "echo begun $! end; sleep 600; :"});
+  REQUIRE(run.read_until(" end"));
+  pid_t daemon = first_number_after(run.output, "begun ");
+  CHECK(run.end() == 124);
+  CHECK(is_there(daemon));
+  ::kill(daemon, SIGKILL);
 }
 
 TEST_CASE("on a terminal, Ctrl-C and Ctrl-\\ end the jobs, and what a second one does is said") {

@@ -16,6 +16,7 @@
 
 namespace {
 
+using test::by_shell;
 using test::list_of;
 using test::run_program;
 using test::where;
@@ -135,6 +136,18 @@ TEST_CASE("the live line fits the terminal, by columns and not by bytes, and fol
   CHECK(columns_of(narrow[narrow.size() - 2]) >= 29);
   run.press('\003');
   CHECK(run.end() == test::signal_base + SIGINT);
+}
+
+TEST_CASE("in the background of a shell nothing is drawn over its line") {
+  test::clean_floor floor;
+  if (test::no_terminals()) return;
+  run_program run(by_shell("set -m; $U --output lines " + list_of("sh -c 'sleep 0.5; echo ended'\n") +
+                           " & wait $!; echo status $?"),
+                  where::whole_terminal);
+  CHECK(run.end() == 0);
+  CHECK(run.count("status 0") == 1);
+  CHECK(run.count("0 of 1") == 0);
+  CHECK(run.count("\033[K") == 0);
 }
 
 TEST_CASE("there is no colour where NO_COLOR asks for none") {

@@ -78,6 +78,11 @@ void output::write_now(std::string_view text) {
   }
 }
 
+void output::give_up() {
+  has_failed_ = true;
+  waiting_.clear();
+}
+
 void output::start() {
   if (going_.empty()) going_.swap(waiting_);
   if (going_.empty()) {
@@ -109,6 +114,7 @@ void output::write_some() {
 }
 
 void output::on_written() {
+  if (has_failed_) return going_.clear();
   if (result_ >= 0) {
     going_.erase(0, static_cast<std::size_t>(result_));  // a pipe may have taken less than all of it
     return start();

@@ -32,9 +32,11 @@ class output {
   // a backlog, or memory grows with what a slow reader has not read.
   void on_drained(std::function<void()> drained) { drained_ = std::move(drained); }
 
+  void give_up();  // what waits is dropped, but for what the thread pool has in hand
+
   [[nodiscard]] bool is_busy() const { return !going_.empty(); }
   [[nodiscard]] std::size_t waiting() const { return waiting_.size(); }  // behind what is being written
-  [[nodiscard]] std::size_t backlog() const { return going_.size() + waiting_.size(); }
+  [[nodiscard]] std::size_t backlog() const { return has_failed_ ? 0 : going_.size() + waiting_.size(); }
   [[nodiscard]] bool is_terminal() const { return is_terminal_; }
 
  private:

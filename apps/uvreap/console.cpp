@@ -27,6 +27,11 @@ bool knows_escape_sequences() {
   return kind != nullptr && *kind != '\0' && std::string_view(kind) != "dumb";
 }
 
+bool is_in_background() {
+  pid_t front = ::tcgetpgrp(STDERR_FILENO);
+  return front > 0 && front != ::getpgrp();
+}
+
 }  // namespace
 
 console::console(uv_loop_t& loop, std::function<void(int error)> failed)
@@ -69,6 +74,7 @@ void console::write(output& to, std::string_view text) {
 }
 
 void console::live(std::string line) {
+  if (is_in_background()) return live_.clear();  // the line is the shell's now, with its prompt
   if (!has_live_line() || line == live_ || mid_line_in_ == &to_err()) return;
   if (!line.empty() && to_err().is_busy()) return;  // a terminal that is stopped gets a later one
   live_ = std::move(line);
@@ -86,6 +92,12 @@ int console::columns() const {
 }
 
 bool console::is_behind() const { return out_.backlog() + err_.backlog() > enough_to_wait_for; }
+
+void console::give_up() {
+  has_given_up_ = true;
+  out_.give_up();
+  err_.give_up();
+}
 
 void console::on_drained(const std::function<void()>& drained) {
   out_.on_drained(drained);

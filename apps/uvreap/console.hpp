@@ -30,6 +30,10 @@ class console {
   [[nodiscard]] bool is_behind() const;
   void on_drained(const std::function<void()>& drained);
 
+  void give_up();  // on a reader that does not read: the thread pool may be busy with it for ever
+  [[nodiscard]] bool has_given_up() const { return has_given_up_; }
+  [[nodiscard]] bool is_busy() const { return out_.is_busy() || err_.is_busy(); }
+
   // Standard error cannot be written any more, and jobs had something to say there.
   [[nodiscard]] bool has_lost_output() const { return err_failed_ && jobs_use_err_; }
 
@@ -42,6 +46,7 @@ class console {
   output err_;
   bool is_one_;  // both are the same pipe, file or terminal: two writers would cross there
   bool has_live_line_;
+  bool has_given_up_ = false;
   bool err_failed_ = false;
   bool jobs_use_err_ = false;
   output* mid_line_in_ = nullptr;  // a job's line goes on there

@@ -2,20 +2,6 @@
 
 #include "../shared/visible_text.hpp"
 #include "job_object.hpp"
-#include "words.hpp"
-
-namespace {
-
-std::string command_line(const job& job) {
-  std::string line;
-  if (!job.cwd.empty()) line += "-C " + shell_word(job.cwd) + ' ';
-  for (const auto& [name, value] : job.env)
-    line.append(shell_word(std::string(name).append("=").append(value))).append(" ");
-  if (!line.empty()) line = "env " + line;
-  return line + shell_line(job.argv);
-}
-
-}  // namespace
 
 dry_run::dry_run(uv_loop_t& loop, const run_settings& settings, console& console)
     : loop_(loop), settings_(settings), console_(console) {
@@ -46,7 +32,7 @@ void dry_run::go_on() {
 }
 
 void dry_run::print(const job& job) try {
-  console_.out((settings_.json ? object_of(job).dump() : command_line(job)) + '\n');
+  console_.out((settings_.json ? object_of(job).dump() : shell_text(job)) + '\n');
 } catch (const nlohmann::json::type_error&) {  // replaced, it would be another command
   complain("job " + std::to_string(job.number) +
            " is no UTF-8, which JSON must be: " + visible_text(job.name));

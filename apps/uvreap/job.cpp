@@ -1,6 +1,7 @@
 #include "job.hpp"
 
 #include "../shared/visible_text.hpp"
+#include "words.hpp"
 
 namespace {
 
@@ -9,6 +10,21 @@ constexpr std::size_t longest_name = 60;
 std::string cut(const std::string& name) {
   if (name.size() <= longest_name) return name;
   return std::string(first_bytes(name, longest_name - 3)) + "...";
+}
+
+// printf(1) gets no NUL as it is.
+std::string input_text(const std::string& input) {
+  if (input.find('\0') == std::string::npos) return "printf %s " + shell_word(input) + " | ";
+  std::string escaped;
+  for (char c : input) {
+    if (c == '\0')
+      escaped += "\\0000";
+    else if (c == '\\')
+      escaped += "\\\\";
+    else
+      escaped += c;
+  }
+  return "printf %b " + shell_word(escaped) + " | ";
 }
 
 }  // namespace
@@ -29,3 +45,24 @@ job job_of(std::vector<std::string> argv) {
 }
 
 job shell_job_of(const std::string& text) { return {.name = cut(text), .argv = {"/bin/sh", "-c", text}}; }
+
+std::vector<std::string> limit_words(const job& job) {
+  std::vector<std::string> words;
+  if (job.limits.empty()) return words;
+  words.emplace_back("prlimit");
+  for (const auto& [name, limit] : job.limits)
+    words.push_back(std::string("--").append(name).append("=").append(limit));
+  words.emplace_back("--");
+  return words;
+}
+
+std::string shell_text(const job& job) {
+  std::string before;
+  if (!job.cwd.empty()) before += "-C " + shell_word(job.cwd) + ' ';
+  for (const auto& [name, value] : job.env)
+    before.append(shell_word(std::string(name).append("=").append(value))).append(" ");
+  if (!before.empty()) before = "env " + before;
+  if (job.input) before = input_text(*job.input) + before;
+  if (!job.limits.empty()) before += shell_line(limit_words(job)) + ' ';
+  return before + shell_line(job.argv);
+}

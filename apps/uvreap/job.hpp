@@ -24,3 +24,10 @@ struct job {
 [[nodiscard]] std::string name_of(const std::vector<std::string>& argv);
 [[nodiscard]] job job_of(std::vector<std::string> argv);
 [[nodiscard]] job shell_job_of(const std::string& text);  // sh reads the text
+
+// The words before its command that set its limits: prlimit(1) and its options.
+[[nodiscard]] std::vector<std::string> limit_words(const job&);
+
+// What sh would have to be given to do the same: the command in its directory, with its variables, limits and
+// standard input.
+[[nodiscard]] std::string shell_text(const job&);

@@ -54,11 +54,7 @@ int job_command::find_and_limit() {
   std::string file;
   if (int error = find_program(what, &file); error != 0) return error;
   what.argv.front() = file;
-  if (job_.limits.empty()) return 0;
-  std::vector<std::string> before{"prlimit"};
-  for (const auto& [name, limit] : job_.limits)
-    before.push_back(std::string("--").append(name).append("=").append(limit));
-  before.emplace_back("--");
+  std::vector<std::string> before = limit_words(job_);
   what.argv.insert(what.argv.begin(), before.begin(), before.end());
   return 0;
 }

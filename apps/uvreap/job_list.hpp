@@ -29,13 +29,14 @@ class job_list {
 
   // How much of the whole was handed out, from 0 to 1; empty: that cannot be known.
   [[nodiscard]] virtual std::optional<double> share() const = 0;
-  [[nodiscard]] std::uint64_t jobs() const { return jobs_; }  // so many were handed out
+  [[nodiscard]] std::uint64_t jobs() const { return jobs_; }  // handed out so far, with what was broken
 
  protected:
   [[nodiscard]] job numbered(job made) {
     made.number = ++jobs_;
     return made;
   }
+  void count_broken() { ++jobs_; }  // a part that is no job has its number, too
 
  private:
   std::uint64_t jobs_ = 0;

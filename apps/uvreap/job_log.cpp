@@ -1,6 +1,7 @@
 #include "job_log.hpp"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include <uv.h>
 
@@ -13,7 +14,6 @@
 #include <vector>
 
 #include "../shared/printed.hpp"
-#include "words.hpp"
 
 namespace {
 
@@ -21,9 +21,9 @@ constexpr std::string_view header =
     "Seq\tHost\tStarttime\tJobRuntime\tSend\tReceive\tExitval\tSignal\tCommand\n";
 constexpr std::size_t columns = 9;
 
-// As a shell would have to be given it; on one line, with parallel's NUL for a newline.
-std::string command_text(const std::vector<std::string>& words) {
-  std::string text = shell_line(words);
+// On one line, with parallel's NUL for a newline.
+std::string command_text(const job& job) {
+  std::string text = shell_text(job);
   std::ranges::replace(text, '\n', '\0');
   return text;
 }
@@ -67,6 +67,23 @@ int exit_value_of(const job_end& end) {
   return end.exit.status.exited() ? end.exit.status.exit_code() : 0;
 }
 
+std::string cannot_write(const std::string& path, int error) {
+  return "cannot write " + path + ": " + uv_strerror(error);
+}
+
+// Of standard output and standard error the one that is this file; -1: none is.
+int own_descriptor(const std::string& path) {
+  struct stat named {};
+  struct stat ours {};
+  if (::stat(path.c_str(), &named) != 0) return -1;
+  for (int descriptor : {STDOUT_FILENO, STDERR_FILENO}) {
+    bool is_open = ::fstat(descriptor, &ours) == 0;
+    if (is_open && ours.st_dev == named.st_dev && ours.st_ino == named.st_ino && !S_ISCHR(ours.st_mode))
+      return descriptor;
+  }
+  return -1;
+}
+
 }  // namespace
 
 job_log::~job_log() {
@@ -75,18 +92,33 @@ job_log::~job_log() {
 
 std::string job_log::open(const run_settings& settings) {
   bool resumes = settings.resume || settings.resume_failed;
+  // Our own output (/dev/stdout) has one place to go on at, and what is there is not cut off.
+  if (int ours = own_descriptor(settings.job_log); ours >= 0) {
+    if (resumes) return settings.job_log + " is our own output, and no log to be resumed";
+    file_ = ::fcntl(ours, F_DUPFD_CLOEXEC, 3);
+    int error = file_ >= 0 ? write(header) : uv_translate_sys_error(errno);
+    return error == 0 ? "" : cannot_write(settings.job_log, error);
+  }
   int flags = O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC | (resumes ? 0 : O_TRUNC);
   if (!resumes) flags = (flags & ~O_RDWR) | O_WRONLY;
   file_ = ::open(settings.job_log.c_str(), flags, 0666);
-  if (file_ < 0)
-    return "cannot write " + settings.job_log + ": " + uv_strerror(uv_translate_sys_error(errno));
+  if (file_ < 0) return cannot_write(settings.job_log, uv_translate_sys_error(errno));
   if (resumes) {
     if (std::string wrong = read(settings.resume_failed); !wrong.empty()) return settings.job_log + wrong;
     if (::lseek(file_, 0, SEEK_END) > 0) return {};
   }
-  bool is_written = ::write(file_, header.data(), header.size()) == static_cast<ssize_t>(header.size());
-  return is_written ? ""
-                    : "cannot write " + settings.job_log + ": " + uv_strerror(uv_translate_sys_error(errno));
+  int error = write(header);
+  return error == 0 ? "" : cannot_write(settings.job_log, error);
+}
+
+int job_log::write(std::string_view text) {
+  while (!text.empty()) {
+    ssize_t length = ::write(file_, text.data(), text.size());
+    if (length < 0 && errno == EINTR) continue;
+    if (length < 0) return uv_translate_sys_error(errno);
+    text.remove_prefix(static_cast<std::size_t>(length));
+  }
+  return 0;
 }
 
 // A piece at a time: it may have a line for each of millions of jobs.
@@ -125,7 +157,7 @@ std::string job_log::read(bool failed_are_run) {
 job_log::entry job_log::look_up(const job& job) const {
   auto known = done_.find(job.number);
   if (known == done_.end()) return entry::none;
-  return known->second == hash_of(command_text(job.argv)) ? entry::done : entry::another;
+  return known->second == hash_of(command_text(job)) ? entry::done : entry::another;
 }
 
 int job_log::add(const job& job, const job_end& end) {
@@ -136,13 +168,6 @@ int job_log::add(const job& job, const job_end& end) {
       print("%llu\t:\t%.3f\t%10.3f\t0\t%llu\t%d\t%d\t", static_cast<unsigned long long>(job.number), began,
             std::chrono::duration<double>(end.wall).count(), static_cast<unsigned long long>(end.bytes_out),
             exit_value_of(end), signum) +
-      command_text(job.argv) + '\n';
-  std::string_view text = line;
-  while (!text.empty()) {
-    ssize_t length = ::write(file_, text.data(), text.size());
-    if (length < 0 && errno == EINTR) continue;
-    if (length < 0) return uv_translate_sys_error(errno);
-    text.remove_prefix(static_cast<std::size_t>(length));
-  }
-  return 0;
+      command_text(job) + '\n';
+  return write(line);
 }

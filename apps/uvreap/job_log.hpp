@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <unordered_map>
 
 #include "job.hpp"
@@ -27,6 +28,7 @@ class job_log {
 
  private:
   [[nodiscard]] std::string read(bool failed_are_run);
+  [[nodiscard]] int write(std::string_view);  // UV_E*
 
   int file_ = -1;
   std::unordered_map<std::uint64_t, std::size_t> done_;  // by number: the hash of the command

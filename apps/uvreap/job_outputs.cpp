@@ -28,10 +28,20 @@ job_outputs::job_outputs(uv_loop_t& loop, console& console, const run_settings& 
     : loop_(loop), settings_(settings), printer_(loop, buffer_, console, settings) {}
 
 int job_outputs::open() {
+  take_reserve();
   if (settings_.output != output_mode::files) return 0;
   std::error_code error;
   std::filesystem::create_directories(settings_.directory, error);
   return error ? uv_translate_sys_error(error.value()) : 0;
+}
+
+// libuv opens a descriptor for itself with the first stream of a loop, and keeps it (emfile_fd). Not after
+// the first job has begun: with a limit that is reached by it the others would find none.
+void job_outputs::take_reserve() {
+  auto* first = new uv_pipe_t;
+  uv_pipe_init(&loop_, first, 0);
+  uv_close(reinterpret_cast<uv_handle_t*>(first),
+           [](uv_handle_t* pipe) { delete reinterpret_cast<uv_pipe_t*>(pipe); });
 }
 
 std::unique_ptr<job_output> job_outputs::make(const job& job, int attempt, job_output::listener listener) {

@@ -24,6 +24,8 @@ class job_outputs {
   void go_on();  // the console is no longer behind
 
  private:
+  void take_reserve();
+
   uv_loop_t& loop_;
   const run_settings& settings_;
   read_buffer buffer_;

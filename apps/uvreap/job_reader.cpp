@@ -74,6 +74,7 @@ std::optional<job> job_reader::next_in_array() {
   while (skip_blanks()) {
     char first = text_.rest()[0];
     if (array_is_over_) break_off("something follows the array");
+    if (first == ']' && is_behind_comma_) break_off("a job must follow the ','");
     if (first == ']') {
       array_is_over_ = true;
       text_.consume(1);
@@ -81,6 +82,7 @@ std::optional<job> job_reader::next_in_array() {
     }
     if (first == ',' && needs_comma_) {
       needs_comma_ = false;
+      is_behind_comma_ = true;
       text_.consume(1);
       continue;
     }
@@ -94,6 +96,7 @@ std::optional<job> job_reader::next_in_array() {
     text_.consume(element.size());
     element_ = {};
     needs_comma_ = true;
+    is_behind_comma_ = false;
     return from_json(element, at);
   }
   if (text_.has_ended() && !array_is_over_) break_off("the array has no end");

@@ -61,6 +61,7 @@ class job_reader {
   syntax syntax_ = syntax::unknown;
   search element_;
   bool needs_comma_ = false;
+  bool is_behind_comma_ = false;
   bool array_is_over_ = false;
   bool is_broken_ = false;
 };

@@ -1,6 +1,7 @@
 #include "job_runner.hpp"
 
 #include <signal.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -32,8 +33,11 @@ bool passes(int error) {
 
 uvreap::options reaper_options(const run_settings& settings) {
   uvreap::options options{.backend = settings.backend, .sigchld = uvreap::sigchld_use::when_needed};
-  // As PID 1 we get what jobs leave behind, and nobody else reaps it.
-  if (::getpid() == 1) options.children = uvreap::scope::any();
+  // What jobs leave behind is ours as PID 1, and that of a single command if all of it is to end at a time.
+  // Nobody else reaps it.
+  bool ends_all = settings.is_one_command() && settings.timeout.count() != 0;
+  bool is_subreaper = ends_all && ::prctl(PR_SET_CHILD_SUBREAPER, 1) == 0;
+  if (::getpid() == 1 || is_subreaper) options.children = uvreap::scope::any();
   return options;
 }
 
@@ -159,9 +163,11 @@ bool job_runner::begin(attempt wanted) {
   ++active_;
   job_command child(place->what);
   complete(child.what, place->what.input.has_value());
+  last_resort::starting();
   int error = spawn(place, child);
+  if (error == 0 && !is_one_command()) last_resort::add(place->pid);
+  last_resort::started();
   if (error == 0) {
-    if (!is_one_command()) last_resort::add(place->pid);
     lack_began_.reset();
     throttle_.begun(place->began);
     if (place->output) place->output->begun();
@@ -232,7 +238,7 @@ void job_runner::wait_for_room(const std::string& lack) {
 
 void job_runner::on_exit(place place, const uvreap::child_exit& exit) {
   if (!is_one_command()) last_resort::remove(place->pid);
-  running_.ended(place);
+  running_.ended(place, exit.status);
   place->end = {.attempt = place->number,
                 .pid = exit.pid,
                 .exit = exit,
@@ -318,6 +324,7 @@ void job_runner::finish_if_done() {
   signals_.close();
   running_.close();
   for (uv_timer_t* timer : {&again_, &progress_}) uv_close(reinterpret_cast<uv_handle_t*>(timer), nullptr);
+  if (console_.has_given_up() && console_.is_busy()) uv_stop(&loop_);
 }
 
 void job_runner::fail(const std::string& what) {
@@ -337,7 +344,14 @@ void job_runner::on_signal(int signum) {
   jobs_.close();
   if (!again) report_.interrupted(signal_name(signum), static_cast<int>(active_));
   again ? running_.kill_all(SIGKILL) : running_.end_all();
+  if (again && console_.is_busy()) leave_unread();
   finish_if_done();
+}
+
+// Who does not read would hold us for ever.
+void job_runner::leave_unread() {
+  console_.give_up();
+  outputs_.go_on();
 }
 
 // A single command is in our process group: what the terminal sends us it has already, and makes of it what
@@ -365,8 +379,9 @@ run_totals job_runner::totals() const {
   all.expected = jobs_.expected();
   all.knows_expected = jobs_.is_read();
   double ended = static_cast<double>(outcome_.counts.done + outcome_.counts.failed);
+  double passed = static_cast<double>(outcome_.counts.skipped + outcome_.counts.list_errors);
   if (all.expected && ended > 0) {
-    double left = static_cast<double>(*all.expected) - static_cast<double>(outcome_.counts.skipped) - ended;
+    double left = static_cast<double>(*all.expected) - passed - ended;
     all.seconds_left = std::chrono::duration<double>(all.wall).count() * std::max(0.0, left) / ended;
   }
   return all;

@@ -59,6 +59,7 @@ class job_runner {
 
   void on_signal(int signum);
   void hand_on(int signum);
+  void leave_unread();
   void stop_with_jobs();
 
   void show_progress();

@@ -25,7 +25,7 @@ class listed_jobs : public job_list {
     while (!is_over()) {
       if (!reader_) open_first();
       if (read_error_ != 0) leave_unreadable();
-      auto made = reader_->next();  // when it throws, the next call goes on behind what was wrong
+      auto made = next_of_reader();
       if (!reader_->hint().empty() && !std::exchange(has_hinted_, true)) listener_.hinted(reader_->hint());
       if (made) return numbered(std::move(*made));
       if (!reader_->is_over()) {
@@ -53,6 +53,13 @@ class listed_jobs : public job_list {
   }
 
  private:
+  // When it throws, the next call goes on behind what was wrong. That keeps its number for when it is mended:
+  // --resume then knows those behind it.
+  std::optional<job> next_of_reader() try { return reader_->next(); } catch (const list_error&) {
+    count_broken();
+    throw;
+  }
+
   void open_first() {
     reader_.emplace(name_of_source(left_.front()), by_shell_);
     auto read = [this](std::string_view text) {

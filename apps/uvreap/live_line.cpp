@@ -27,7 +27,7 @@ std::string short_time(nanoseconds time) {
   return print("%ld:%02ld:%02ld", whole / 3600, whole / 60 % 60, whole % 60);
 }
 
-std::uint64_t ended(const run_totals& now) { return now.done + now.failed + now.skipped; }
+std::uint64_t ended(const run_totals& now) { return now.done + now.failed + now.list_errors + now.skipped; }
 
 std::string failures(const run_totals& now) { return std::to_string(now.failed) + " failed"; }
 

@@ -1,5 +1,6 @@
 #include "run.hpp"
 
+#include <unistd.h>
 #include <uv.h>
 
 #include <clocale>
@@ -70,6 +71,11 @@ int run(int argc, char** argv) {
     uv_run(&loop, UV_RUN_DEFAULT);
     status = the_runner.exit_status();
     signum = the_runner.deadly_signal();
+    // The thread pool still writes from what would be freed here.
+    if (console.is_busy()) {
+      die_of(signum);
+      ::_exit(status);
+    }
   }
   if (uv_loop_close(&loop) != 0) return our_error;
   if (signum != 0) die_of(signum);

@@ -47,7 +47,6 @@ int run_outcome::exit_status() const {
 }
 
 int run_outcome::deadly_signal() const {
-  if (has_own_error) return 0;
   if (status_of_one && signal_of_one != interrupted_by) return 0;  // it made something else of it
   return interrupted_by;
 }

@@ -32,7 +32,8 @@ class text_report : public run_report {
 
   void ended(const job& job, const job_end& end) override {
     if (!end.tried_again && has_table_) table_.add(job, end);
-    if (settings_.quiet || (console_.has_live_line() && !end.failed())) return;
+    bool is_worth_saying = end.failed() || !console_.has_live_line();
+    if (end.error == 0 && (settings_.quiet || !is_worth_saying)) return;
     std::string line = who(job) + ' ' + end.text();
     if (end.error == 0) {
       line += ", wall " + text_of(end.wall) + ", user " + text_of(end.exit.usage.user_time) + ", system " +
@@ -61,6 +62,8 @@ class text_report : public run_report {
     if (has_table_) console_.say(table_.text());
     std::string line = count_of(totals.done + totals.failed, "job", "jobs") + ", " +
                        std::to_string(totals.failed) + " failed";
+    if (totals.list_errors != 0)
+      line += ", " + count_of(totals.list_errors, "part of the list", "parts of the list") + " wrong";
     if (totals.skipped != 0) line += ", " + std::to_string(totals.skipped) + " done before";
     if (totals.not_run != 0 || !totals.knows_not_run)
       line += ", " + std::to_string(totals.not_run) + (totals.knows_not_run ? "" : " or more") + " not run";

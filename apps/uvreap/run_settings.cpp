@@ -4,12 +4,13 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
-#include <cstdio>
+#include <iostream>
 #include <map>
 #include <stdexcept>
 #include <string_view>
 
 #include "../shared/backend_option.hpp"
+#include "../shared/visible_text.hpp"
 #include "measures.hpp"
 #include "places.hpp"
 #include "throttle.hpp"
@@ -18,6 +19,8 @@
 namespace {
 
 using strings = std::vector<std::string>;
+
+constexpr int our_error = 255;
 
 CLI::Option* add_time_option(CLI::App& app, const std::string& name, std::chrono::milliseconds& time,
                              const std::string& what) {
@@ -197,8 +200,14 @@ std::optional<int> run_settings::read(int argc, char** argv) {
     if ((resume || resume_failed) && job_log.empty())
       throw CLI::ValidationError("--resume", "of what? --joblog FILE names the log");
     if (by_nul) argument_end = '\0';
+    if (is_one_command() && where != "group" && where != "lines")
+      throw CLI::ValidationError("--output", "a single command has our own output");
+  } catch (const CLI::Success& asked) {
+    app.exit(asked);
+    return std::cout.flush().good() ? 0 : our_error;
   } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? 0 : 255;  // CLI11 has a number of its own for each error
+    std::cerr << visible_text(error.what()) << "\nRun with --help for more information.\n";
+    return our_error;
   }
   const std::map<std::string, output_mode> modes{
       {"group", output_mode::group}, {"lines", output_mode::lines}, {"none", output_mode::none}};

@@ -1,12 +1,14 @@
 #include "running_jobs.hpp"
 
 #include <signal.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <fstream>
 #include <string>
 #include <utility>
 
+#include "../shared/descendants.hpp"
 #include "../shared/group_kill.hpp"
 
 namespace {
@@ -24,6 +26,16 @@ bool is_stopped(pid_t pid) {
   std::getline(file, text);
   std::size_t name_end = text.rfind(") ");
   return name_end != std::string::npos && text[name_end + 2] == 'T';
+}
+
+std::vector<descendant> descendants_in_our_group() {
+  auto found = descendants();
+  std::erase_if(found, [](const descendant& one) { return ::getpgid(one.pid) != ::getpgrp(); });
+  return found;
+}
+
+void send_all(const std::vector<descendant>& to, int signum) {
+  for (const descendant& one : to) send_to(one, signum);
 }
 
 }  // namespace
@@ -66,8 +78,11 @@ void running_jobs::end_after(place place, std::chrono::milliseconds timeout) {
   if (*place->timeout == timeouts_.begin()) watch_timeouts();
 }
 
-void running_jobs::ended(place place) {
+void running_jobs::ended(place place, const uvreap::wait_status& status) {
   place->has_ended = true;
+  bool is_killed = status.signaled() && status.term_signal() == SIGKILL;
+  if (place->has_timed_out && is_killed && plan_.is_one_command)
+    send_all(descendants_in_our_group(), SIGKILL);
   forget_timeout(*place);
 }
 
@@ -89,7 +104,7 @@ void running_jobs::on_timeout() {
     attempt& one = *timeouts_.begin()->second;
     forget_timeout(one);
     one.has_timed_out = true;
-    end(one);
+    plan_.is_one_command ? end_with_descendants(one) : end(one);
   }
   watch_timeouts();
 }
@@ -99,6 +114,16 @@ void running_jobs::on_timeout() {
 void running_jobs::end(attempt& one) {
   int error = reaper_.terminate(one.pid, plan_.grace);
   if (error != 0 && error != UV_ESRCH && error != UV_EALREADY) plan_.not_ended(one, error);
+}
+
+// A single command leads no group: what it has begun in ours is looked for, as timeout(1) ends its own group.
+// Before the command gets its signal: what it began is handed on to us when it ends, and would be missed.
+void running_jobs::end_with_descendants(attempt& one) {
+  auto begun = descendants_in_our_group();
+  std::erase_if(begun, [&one](const descendant& found) { return found.pid == one.pid; });
+  end(one);
+  send_all(begun, SIGTERM);
+  send_all(begun, SIGCONT);  // a stopped process does not see SIGTERM
 }
 
 void running_jobs::end_all() {

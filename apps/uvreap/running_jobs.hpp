@@ -58,7 +58,7 @@ class running_jobs {
   [[nodiscard]] bool empty() const { return all_.empty(); }
 
   void end_after(place, std::chrono::milliseconds);
-  void ended(place);
+  void ended(place, const uvreap::wait_status&);
   void end_all();  // SIGTERM, and SIGKILL when their grace is over
   void kill_all(int signum);
   // Stops them, calls what stops us, and lets them go on when that returns.
@@ -72,6 +72,7 @@ class running_jobs {
   void watch_timeouts();
   void on_timeout();
   void end(attempt&);
+  void end_with_descendants(attempt&);
 
   uv_loop_t& loop_;
   uvreap::reaper& reaper_;

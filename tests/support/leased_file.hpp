@@ -20,7 +20,11 @@ class leased_file {
   // Read-only: who has it open for writing keeps it from being executed (ETXTBSY).
   explicit leased_file(const std::string& path) : leased_(::open(path.c_str(), O_RDONLY | O_CLOEXEC)) {
     REQUIRE(::fcntl(leased_, F_SETSIG, SIGWINCH) == 0);  // instead of SIGIO, which ends a process
-    REQUIRE(::fcntl(leased_, F_SETLEASE, F_WRLCK) == 0);
+    // EAGAIN: a child that another thread is making has a copy still, until its exec.
+    stopwatch waited;
+    while (::fcntl(leased_, F_SETLEASE, F_WRLCK) != 0 && waited.elapsed() < std::chrono::seconds(20))
+      ::usleep(200);
+    REQUIRE(::fcntl(leased_, F_GETLEASE) == F_WRLCK);
   }
   ~leased_file() { let_go(); }
   leased_file(leased_file&& other) noexcept : leased_(std::exchange(other.leased_, -1)) {}
