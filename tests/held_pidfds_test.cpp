@@ -295,6 +295,21 @@ TEST_CASE("children that found no pidfd are promoted at a tick, once there are s
   end_and_check(rig, second);
 }
 
+TEST_CASE("without a backend, too, a child that found no pidfd has one after a tick, once there is one") {
+  few_descriptors limit;
+  core_rig rig(on(uvreap::backend_kind::peek), known_by::held_pidfd);
+  auto first = rig.born_watched(64);
+  auto second = rig.born_watched(20);
+  CHECK(rig.stats().held_pidfds == 64);
+  rig.end_all(first);
+  rig.wake(notice::sigchld);
+  rig.settle();
+  CHECK(rig.stats().held_pidfds == 0);
+  rig.find(notice::poller);
+  CHECK(rig.stats().held_pidfds == 20);
+  end_and_check(rig, second);
+}
+
 TEST_CASE("a termination holds one, and gives it back when it is over") {
   core_rig rig(known_by::held_pidfd);
   pid_t pid = rig.born_watched();
@@ -370,5 +385,31 @@ TEST_CASE("a filter that forbids pidfd_open switches the backend off for good") 
     CHECK(rig.stats().on_peek == 3);
     CHECK(rig.stats().degraded == uv_translate_sys_error(error));
     end_and_check(rig, pids);
+  }
+}
+
+TEST_CASE(
+    "a filter that forbids pidfd_send_signal alone leaves kill, terminations and deadlines, by number") {
+  for (int error : {ENOSYS, EPERM}) {
+    CAPTURE(error);
+    core_rig rig(on(uvreap::backend_kind::pidfd), known_by::held_pidfd);
+    rig.kernel.plan({.where = fake_call::pidfd_send_signal, .error = error, .times = test::for_ever});
+    rig.kernel.plan({.where = fake_call::pidfd_signal_group, .error = error, .times = test::for_ever});
+    pid_t killed = rig.born_watched();
+    pid_t ended = rig.born_watched();
+    pid_t leader = rig.kernel.born();
+    rig.kernel.leads_group(leader);
+    REQUIRE(rig.watch(leader) == 0);
+    CHECK(rig.core->kill(killed, SIGTERM) == 0);
+    CHECK(rig.kernel.signals_of(killed) == std::vector<int>{SIGTERM});
+    CHECK(rig.core->terminate(ended, std::chrono::milliseconds(50)) == 0);
+    CHECK(rig.kernel.signals_of(ended) == std::vector<int>{SIGTERM, SIGCONT});
+    CHECK(rig.core->terminate(leader, std::chrono::milliseconds(50)) == 0);
+    CHECK(rig.kernel.signals_of(leader) == std::vector<int>{SIGTERM, SIGCONT});
+    rig.kernel.time_passes(std::chrono::milliseconds(60));
+    rig.settle();
+    CHECK(rig.kernel.signals_of(ended) == std::vector<int>{SIGTERM, SIGCONT, SIGKILL});
+    CHECK(rig.kernel.signals_of(leader).back() == SIGKILL);
+    end_and_check(rig, {killed, ended, leader});
   }
 }

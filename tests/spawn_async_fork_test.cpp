@@ -89,3 +89,28 @@ TEST_CASE("in a copy that was forked while the spawner held its lock, uvreap::fo
   stage.run_until([&] { return child.has_ended(); });
   ::close(from_child);
 }
+
+TEST_CASE("a child that spawn() makes meanwhile gives its output's end, though a copy lives on") {
+  test::gate end_of_copy;
+  test::long_spawn held;
+  uvreap::stdio gate = held.gate();
+  int from_child = test::untouched;
+  pid_t child = 0;
+  std::thread making([&] {
+    (void)uvreap::spawn(&child, {.argv = {"true"}, .input = gate, .output = stdio::pipe(&from_child)});
+  });
+  held.wait_until_being_made();
+  pid_t copy = 0;
+  REQUIRE(uvreap::fork(&copy) == 0);
+  if (copy == 0) {
+    end_of_copy.wait();
+    ::_exit(0);
+  }
+  held.open();
+  making.join();
+  CHECK(test::comes_to_its_end(from_child));  // else at the copy's end
+  ::close(from_child);
+  CHECK(uvreap::wait4(uvreap::scope::one(child), 0).status.success());
+  end_of_copy.open();
+  CHECK(uvreap::wait4(uvreap::scope::one(copy), 0).status.success());
+}

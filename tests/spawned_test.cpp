@@ -91,6 +91,23 @@ TEST_CASE("a coroutine that is destroyed while its child is being made leaves it
   CHECK(stage.reaper.stats().reserved == 0);
 }
 
+TEST_CASE("a coroutine that waits may be destroyed where another one's start is told") {
+  test::stage stage;
+  results got;
+  std::vector<waiting> others;
+  int told = 0;
+  auto destroy_others = [&](int, pid_t) {
+    ++told;
+    for (waiting& one : others) one.destroy();
+  };
+  REQUIRE(stage.reaper.spawn_async({.argv = {"true"}}, destroy_others, [](const uvreap::child_exit&) {}) ==
+          0);
+  for (int i = 0; i < 3; ++i) others.push_back(run(stage.reaper, {.argv = {"true"}}, got));
+  stage.run_until([&] { return told == 1; });
+  stage.run_dry();
+  CHECK(got.spawned.empty());
+}
+
 TEST_CASE("a coroutine goes on with UV_ECANCELED when the reaper ends before its child is begun") {
   results got;
   test::stage stage;

@@ -144,6 +144,43 @@ TEST_CASE("a group whose leader ends first, and whose members ignore SIGTERM, is
   ::prctl(PR_SET_CHILD_SUBREAPER, 0);
 }
 
+TEST_CASE(
+    "a leader that leaves its group on SIGTERM is killed when the grace is over, and its group with it") {
+  for (bool has_member : {false, true}) {
+    CAPTURE(has_member);
+    test::stage stage;
+    book book;
+    shared_page shared;
+    ::prctl(PR_SET_CHILD_SUBREAPER, 1);
+    pid_t leader = 0;
+    auto lead = [&] {
+      ::setpgid(0, 0);
+      if (has_member && ::fork() == 0) {
+        ::signal(SIGTERM, SIG_IGN);
+        shared.page->grandchild = ::getpid();
+        shared.say_ready();
+        sleep_for_ever();
+      }
+      ::signal(SIGTERM, [](int) { ::setpgid(0, ::getpgid(::getppid())); });
+      shared.say_ready();
+      sleep_for_ever();
+      return 0;
+    };
+    REQUIRE(stage.reaper.fork(&leader, lead, book.write()) == 0);
+    shared.wait_for_ready(has_member ? 2 : 1);
+    REQUIRE(stage.reaper.terminate(leader, milliseconds(200)) == 0);
+    stage.run_until([&] { return !book.told.empty(); });
+    CHECK(book.told[0].status.term_signal() == SIGKILL);
+    stage.run_dry();
+    int status = 0;
+    if (has_member) {
+      REQUIRE(::waitpid(shared.page->grandchild, &status, 0) == shared.page->grandchild);
+      CHECK(WTERMSIG(status) == SIGKILL);
+    }
+    ::prctl(PR_SET_CHILD_SUBREAPER, 0);
+  }
+}
+
 TEST_CASE("a group that is empty soon after its leader does not hold the loop for the whole grace") {
   if (!groups_are_signalled_by_pidfd()) {
     MESSAGE("SKIP: by number it does: the leader's zombie keeps the number until SIGKILL is sent");

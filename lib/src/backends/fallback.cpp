@@ -100,14 +100,17 @@ bool fallback::take_named(look_queue& out, std::size_t limit) noexcept {
 }
 
 void fallback::promote() noexcept {
-  if (!best_ || refused_) return;
+  bool has_best = best_ != nullptr && !refused_;
   for (std::size_t left = std::min(peek_.size(), promoted_a_tick); left != 0; --left) {
     child& one = peek_.turn();
     int pidfd_error = one.id.is_held() ? 0 : one.id.reopen();
-    peek_.remove(one);
-    if (pidfd_error == UV_ESRCH || arm_on_best(one, pidfd_error) != 0) peek_.add(one);
+    if (has_best) {
+      peek_.remove(one);
+      if (pidfd_error == UV_ESRCH || arm_on_best(one, pidfd_error) != 0) peek_.add(one);
+    }
     settle(one);
-    if (one.on == slot::peek && pidfd_error != UV_ESRCH) return;
+    bool is_promoted = has_best ? one.on != slot::peek : one.id.is_held();
+    if (!is_promoted && pidfd_error != UV_ESRCH) return;
   }
 }
 

@@ -4,7 +4,6 @@
 #include <uv.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <new>
 #include <utility>
 
@@ -17,6 +16,9 @@ namespace {
 // grandchild.
 constexpr std::uint64_t between_questions_ms = 20;
 
+// A kernel before 6.9 does not know the flag.
+bool is_group_refused(int error) noexcept { return error == UV_EINVAL || is_refused(error); }
+
 }  // namespace
 
 // ---- one termination
@@ -27,7 +29,7 @@ int termination::begin() noexcept {
   by_number_ = is_group_ && leader_.pidfd() < 0;
   may_be_promoted_ = by_number_;
   int error = send(SIGTERM);
-  if (is_group_ && !by_number_ && error == UV_EINVAL) {  // a kernel before 6.9 does not know the flag
+  if (is_group_ && !by_number_ && is_group_refused(error)) {
     by_number_ = true;
     error = send(SIGTERM);
   }
@@ -97,6 +99,8 @@ void terminations::work() noexcept {
   auto& one = static_cast<termination&>(first());
   if (alarm::now_ms() >= one.kill_at_ms_) {
     (void)one.send(SIGKILL);
+    // A leader may leave its group, and is the child that was meant nevertheless.
+    if (one.is_group_ && !one.leader_ended_) (void)one.leader_.signal(SIGKILL);
     return drop(one);
   }
   if (one.may_be_promoted_ && one.leader_ended_) promote(one);
@@ -108,7 +112,7 @@ void terminations::work() noexcept {
 void terminations::promote(termination& one) noexcept {
   if (one.leader_.reopen() != 0 || !one.leader_.keep(claims_, claims::most_held())) return;
   one.may_be_promoted_ = false;
-  if (sys::pidfd_signal_group(one.leader_.pidfd(), 0) != 0 && errno == EINVAL) return;  // before Linux 6.9
+  if (is_group_refused(sys::from_errno(sys::pidfd_signal_group(one.leader_.pidfd(), 0)))) return;
   reap_kept_zombie(one);
   if (one.keeps_zombie()) --keeping_;
   one.by_number_ = false;

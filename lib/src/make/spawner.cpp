@@ -95,6 +95,21 @@ int spawner::add(std::unique_ptr<order>& one) noexcept {
   return 0;
 }
 
+int spawner::make_now(prepared_command& one, pid_t* out) noexcept {
+  child_stdio& stdio = one.stdio;
+  std::unique_lock held(lock_);
+  int error = stdio.take_given(moment::now);
+  if (error == 0) error = stdio.open_pipes();
+  in_transit_.push_back(stdio);
+  held.unlock();
+  if (error == 0) error = one.make(out);
+  held.lock();
+  stdio.close_childs();
+  error == 0 ? stdio.hand_over() : stdio.close_ours();
+  stdio.unlink();
+  return error;
+}
+
 void spawner::run() noexcept {
   ::pthread_setname_np(::pthread_self(), "uvreap-spawner");
   politeness policy;

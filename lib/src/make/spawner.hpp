@@ -1,6 +1,7 @@
-// The thread that makes children for spawn_async(), in the order in which it was asked.
+// Where children are made: by a thread for spawn_async(), in the order in which it was asked, or by the
+// caller of spawn() itself.
 //
-// There is one for the process, made with the first call, and it never ends: a child with a parent-death
+// The thread is one for the process, made with the first call, and it never ends: a child with a parent-death
 // signal is killed when the thread that made it ends (prctl(2)), and what the thread has made is nobody
 // else's by __WNOTHREAD, so any() on the main thread never sees it. Not libuv's pool: one that is full of
 // other work started a child 517 ms late, and a copy that is forked while the pool works never ends its
@@ -57,6 +58,9 @@ class spawner {
 
   // Takes the caller's descriptors, and queues it. UV_E* of that: then it is the caller's still.
   [[nodiscard]] int add(std::unique_ptr<order>&) noexcept;
+
+  // On the calling thread, which waits for it. 0 or errno.
+  [[nodiscard]] int make_now(prepared_command&, pid_t* out) noexcept;
 
   // What follows is for whoever has asked, under the lock.
   [[nodiscard]] std::mutex& lock() noexcept { return lock_; }

@@ -8,12 +8,9 @@ int spawns::open(uv_loop_t& loop, std::function<void()> come_back,
                  const std::shared_ptr<close_barrier>& barrier) noexcept {
   come_back_ = std::move(come_back);
   auto init_timer = [&](uv_timer_t* handle) { return uv_timer_init(&loop, handle); };
-  auto init_async = [&](uv_async_t* handle) {
-    return uv_async_init(&loop, handle, call_owner<&spawns::on_given_back, uv_async_t>);
-  };
   if (int error = until_ended_.open(init_timer, this, barrier); error != 0) return error;
   is_open_ = true;
-  return async_.open(init_async, this, barrier);
+  return wakeup_.open<&spawns::on_given_back>(loop, this, barrier);
 }
 
 int spawns::ask(std::unique_ptr<order>& one, std::unique_ptr<asked>& from) noexcept {
@@ -27,7 +24,7 @@ int spawns::ask(std::unique_ptr<order>& one, std::unique_ptr<asked>& from) noexc
 void spawns::give_back(std::unique_ptr<order> one) noexcept {
   if (!is_open_) return;  // and it goes: cancelled, with nothing of the loop's in it
   given_back_.push_back(*one.release());
-  uv_async_send(async_.get());
+  wakeup_.send();
 }
 
 void spawns::on_given_back() noexcept {
@@ -40,6 +37,7 @@ void spawns::on_given_back() noexcept {
 
 spawns::outcome spawns::take() noexcept {
   std::unique_ptr<order> one(arrived_.pop_front());
+  one->by->unlink();  // its callback may cancel others, which are looked for among what was asked
   --size_;
   if (one->ready.stdio.has_ours()) {
     std::lock_guard held(by_.lock());
@@ -76,10 +74,11 @@ std::unique_ptr<asked> spawns::close() noexcept {
     if (order* one = by_.being_made(*this)) {
       one->is_cancelled = true;
       begun.reset(one->by);
+      begun->unlink();
       --size_;
     }
   }
-  async_.close();
+  wakeup_.close();
   if (begun != nullptr && until_ended_) {
     uv_ref(reinterpret_cast<uv_handle_t*>(until_ended_.get()));
     uv_timer_start(until_ended_.get(), call_owner<&spawns::on_tick, uv_timer_t>, 1, 1);
@@ -100,7 +99,7 @@ void spawns::on_tick() noexcept {
 }
 
 void spawns::abandon() noexcept {
-  async_.close();
+  wakeup_.close_in_copy();
   until_ended_.close();
   while (asked* one = asked_.pop_front()) delete one;
   self_ = shared_from_this();

@@ -11,6 +11,7 @@
 #include "child/child.hpp"
 #include "make/spawner.hpp"
 #include "os/uv_handle.hpp"
+#include "os/wakeup.hpp"
 
 namespace uvreap {
 
@@ -63,7 +64,7 @@ class spawns : public std::enable_shared_from_this<spawns> {
   order_queue given_back_;
   order_queue arrived_;
   std::function<void()> come_back_;
-  uv_handle<uv_async_t> async_;
+  wakeup wakeup_;
   uv_handle<uv_timer_t> until_ended_;
   std::shared_ptr<spawns> self_{};  // until then
 };

@@ -6,8 +6,8 @@
 // copies and pipes are made after every given descriptor was looked at: a new one may get the number of one
 // that was closed.
 //
-// What is open here for a child that the spawner makes is listed there (make/spawner.hpp), and only opened,
-// closed and handed over under its lock.
+// What is open here for a child that is being made is listed by the spawner (make/spawner.hpp), and only
+// opened, closed and handed over under its lock.
 #pragma once
 
 #include <spawn.h>

@@ -103,19 +103,16 @@ child_state identity::look_by_number(int changes) const noexcept {
 }
 
 int identity::signal(int signum) const noexcept {
-  if (pidfd_) {
-    if (!is_ours(look())) return UV_ESRCH;
-    return sys::from_errno(sys::pidfd_send_signal(pidfd_.get(), signum));
-  }
   descriptor fresh;
-  int error = reopen(fresh);
-  if (error == UV_ESRCH) return UV_ESRCH;
-  if (error == 0) {
-    if (!is_ours(ask(P_PIDFD, static_cast<id_t>(fresh.get())))) return UV_ESRCH;
-    return sys::from_errno(sys::pidfd_send_signal(fresh.get(), signum));
+  if (!pidfd_ && reopen(fresh) == UV_ESRCH) return UV_ESRCH;
+  if (pidfd_ || fresh) {
+    child_state state = pidfd_ ? look() : ask(P_PIDFD, static_cast<id_t>(fresh.get()));
+    if (!is_ours(state)) return UV_ESRCH;
+    int error = sys::from_errno(sys::pidfd_send_signal(pidfd_ ? pidfd_.get() : fresh.get(), signum));
+    if (!is_refused(error)) return error;
   }
-  // No pidfd (EMFILE, a seccomp filter): only another thread of ours that waits for it in between could free
-  // the number.
+  // No pidfd (EMFILE, a seccomp filter), or none that takes a signal: only another thread of ours that waits
+  // for it in between could free the number.
   if (!is_ours(look())) return UV_ESRCH;
   return sys::from_errno(sys::kill(pid, signum));
 }

@@ -14,6 +14,7 @@
 
 #include <signal.h>
 #include <sys/types.h>
+#include <uv.h>
 
 #include <cstdint>
 
@@ -40,6 +41,12 @@ enum class child_state {
 // that has stopped; a wait4 then would eat the stop that the debugger waits for.
 inline constexpr int last_end = CLD_DUMPED;
 static_assert(CLD_EXITED < last_end && CLD_KILLED < last_end && last_end < CLD_TRAPPED);
+
+// By the kernel or a filter, what pidfd_send_signal was asked for: by number it may be done. (EPERM may be of
+// the process, too; then kill says the same.)
+[[nodiscard]] constexpr bool is_refused(int error) noexcept {
+  return error == UV_ENOSYS || error == UV_EPERM;
+}
 
 [[nodiscard]] child_state look_at(pid_t) noexcept;  // by number: one waitid with WNOWAIT, which takes nothing
 

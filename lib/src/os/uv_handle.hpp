@@ -129,6 +129,14 @@ class uv_handle {
     }
   }
 
+  void leave() noexcept {  // to the copied loop, where it is never called
+    if (box_ == nullptr) return;
+    box* left = std::exchange(box_, nullptr);
+    left->handle.data = nullptr;
+    left->barrier.reset();
+    uv_unref(base(left));
+  }
+
   [[nodiscard]] Handle* get() const noexcept { return box_ == nullptr ? nullptr : &box_->handle; }
   // Null also where the program has closed it: that one must not be started.
   [[nodiscard]] Handle* get_open() const noexcept {

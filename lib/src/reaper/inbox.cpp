@@ -8,17 +8,14 @@ int inbox::open(uv_loop_t& loop, std::function<void()> posted,
                 const std::shared_ptr<close_barrier>& barrier) noexcept {
   std::lock_guard held(lock_);
   posted_ = std::move(posted);
-  auto init = [&](uv_async_t* handle) {
-    return uv_async_init(&loop, handle, call_owner<&inbox::on_posted, uv_async_t>);
-  };
-  return async_.open(init, this, barrier);
+  return wakeup_.open<&inbox::on_posted>(loop, this, barrier);
 }
 
 void inbox::close(bool in_copy) noexcept {
-  if (in_copy) return async_.close();
+  if (in_copy) return wakeup_.close_in_copy();
   {
     std::lock_guard held(lock_);
-    async_.close();
+    wakeup_.close();
   }
   drop();
 }
@@ -34,9 +31,9 @@ void inbox::drop() noexcept {
 
 void inbox::post(std::unique_ptr<child> one) noexcept {
   std::lock_guard held(lock_);
-  if (!async_) return;  // and `one` is destroyed when the lock is free: a parameter outlives the locals
+  if (!wakeup_) return;  // and `one` is destroyed when the lock is free: a parameter outlives the locals
   waiting_.push_back(*one.release());
-  uv_async_send(async_.get());  // under the lock: the handle must not be closed meanwhile
+  wakeup_.send();  // under the lock: the handle must not be closed meanwhile
 }
 
 void inbox::on_posted() noexcept {

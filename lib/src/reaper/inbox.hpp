@@ -8,7 +8,7 @@
 #include <mutex>
 
 #include "child/child.hpp"
-#include "os/uv_handle.hpp"
+#include "os/wakeup.hpp"
 
 namespace uvreap {
 
@@ -35,7 +35,7 @@ class inbox {
   std::mutex lock_;  // held for a push or a splice, never during a call of foreign code
   look_queue waiting_;
   look_queue arrived_;  // the loop's thread alone
-  uv_handle<uv_async_t> async_;
+  wakeup wakeup_;
   std::function<void()> posted_;
 };
 
