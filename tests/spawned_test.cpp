@@ -104,7 +104,9 @@ TEST_CASE("a coroutine that waits may be destroyed where another one's start is 
           0);
   for (int i = 0; i < 3; ++i) others.push_back(run(stage.reaper, {.argv = {"true"}}, got));
   stage.run_until([&] { return told == 1; });
-  stage.run_dry();
+  test::spawned_child after;  // told behind those that are made nevertheless
+  REQUIRE(after.ask(stage.reaper, {.argv = {"true"}}) == 0);
+  stage.run_until([&] { return after.has_ended() && stage.reaper.stats().watched == 0; });
   CHECK(got.spawned.empty());
 }
 
