@@ -232,6 +232,17 @@ TEST_CASE("a stdout that cannot be written to is an error, and nothing is served
   }
 }
 
+TEST_CASE("help and the version that cannot be printed are an error") {
+  for (const char* option : {"--help", "--version"}) {
+    for (where out : {where::closed, where::full_disk}) {
+      CAPTURE(option);
+      test::demo_program server({option}, out);
+      CHECK(server.end() == 1);
+      CHECK(server.errors.find("cannot write to stdout") != std::string::npos);
+    }
+  }
+}
+
 TEST_CASE("help is no error") {
   test::demo_program server({"--help"});
   CHECK(server.end() == 0);
