@@ -236,6 +236,34 @@ TEST_CASE("HEAD has the fields of GET, and no body") {
   CHECK(server.stop() == 0);
 }
 
+TEST_CASE(
+    "what a page of another origin loads is refused, Origin or not, but the user may follow its links") {
+  test::clean_floor floor;
+  job_server server({"--allow-any", "--origin", "https://jobs.example"});
+  auto status_of = [&](const std::string& how, const std::string& site, const std::string& more) {
+    return server.ask_raw(server.head(how, "/v1/jobs") + "Sec-Fetch-Site: " + site + "\r\n" + more + "\r\n")
+        .status;
+  };
+  const std::string image = "Sec-Fetch-Mode: no-cors\r\nSec-Fetch-Dest: image\r\n";
+  const std::string frame = "Sec-Fetch-Mode: navigate\r\nSec-Fetch-Dest: iframe\r\n";
+  const std::string link = "Sec-Fetch-Mode: navigate\r\nSec-Fetch-Dest: document\r\nSec-Fetch-User: ?1\r\n";
+  for (const char* site : {"cross-site", "same-site"}) {
+    CAPTURE(site);
+    CHECK(status_of("GET", site, image) == 403);
+    CHECK(status_of("HEAD", site, image) == 403);
+    CHECK(status_of("GET", site, frame) == 403);
+    CHECK(status_of("GET", site, "") == 403);
+    CHECK(status_of("GET", site, link) == 200);
+    CHECK(status_of("POST", site, link) == 403);
+    CHECK(status_of("GET", site, "Sec-Fetch-Mode: cors\r\nOrigin: https://jobs.example\r\n") == 200);
+    CHECK(status_of("GET", site, link + "Origin: https://other.example\r\n") == 403);
+  }
+  CHECK(status_of("GET", "same-origin", image) == 200);
+  CHECK(status_of("GET", "none", link) == 200);
+  CHECK(status_of("GET", "a-word-of-the-future", image) == 200);
+  CHECK(server.stop() == 0);
+}
+
 TEST_CASE("behind a proxy that speaks TLS the page's own origin is answered, and no other") {
   test::clean_floor floor;
   std::string token = "0123456789abcdef01234567";
