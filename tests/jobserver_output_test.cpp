@@ -108,6 +108,17 @@ TEST_CASE("a part of an output is had by its range") {
     CHECK(reply.field("Content-Range") == one.content_range);
     if (one.body != nullptr) CHECK(reply.body == one.body);
   }
+  for (const char* validator : {"\"x\"", "W/\"x\"", "Sun, 29 Nov 2026 18:00:00 GMT", ""}) {
+    CAPTURE(validator);
+    for (const char* range : {"bytes=2-4", "bytes=10-"}) {
+      auto reply = ask(std::string(range) + "\r\nIf-Range: " + validator);
+      CHECK(reply.status == 200);
+      CHECK(reply.body == "0123456789");
+    }
+  }
+  auto head = server.ask_raw(server.head("HEAD", path_of(job)) + "Range: bytes=2-4\r\n\r\n");
+  CHECK(head.status == 200);
+  CHECK(head.field("Content-Length") == "10");
   CHECK(server.stop() == 0);
 }
 

@@ -228,7 +228,9 @@ http_answer routes::output(const http_request& request, const target& target, co
     return answer;
   }
   answer.fields.emplace_back("Accept-Ranges", "bytes");
-  auto range = byte_range::of(request.field("Range").value_or(""), found->length);
+  // Range is for GET alone. We give no validator that an If-Range could match (RFC 9110, 14.2 and 13.1.5).
+  bool is_for_range = request.how == method::get && !request.field("If-Range");
+  auto range = byte_range::of(is_for_range ? request.field("Range").value_or("") : "", found->length);
   std::string total = found->is_over ? std::to_string(found->length) : "*";
   if (range.what == byte_range::kind::unsatisfiable) {
     answer = problem(416, "there are only " + std::to_string(found->length) + " bytes");
