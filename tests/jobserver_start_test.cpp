@@ -137,7 +137,8 @@ TEST_CASE("a start that fails late says why, leaves nothing, and its place is th
   program.file.let_go();
   auto reply = start.reply();
   CHECK(reply.status == 422);
-  CHECK(reply.detail() == "cannot start " + program.path + ": no such file or directory");
+  CHECK(reply.detail() ==
+        "cannot start " + program.path + ": its interpreter /no/such/interpreter: no such file or directory");
   CHECK(server.ask("GET", path).status == 404);
   CHECK(server.ended(waits)["exit_code"] == 0);
   follower.rest();

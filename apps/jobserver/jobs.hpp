@@ -64,6 +64,7 @@ class jobs {
     int error = 0;              // UV_E* of uvreap::spawn, of not_started
     const job* made = nullptr;  // that runs or waits
     std::size_t position = 0;   // of one that waits
+    std::string why{};          // of not_started, for people
   };
   // done is called once, perhaps before this returns; until then a job that is being started is told of as
   // running, without a pid. One that neither runs nor waits then leaves nothing behind.
