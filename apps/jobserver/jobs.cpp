@@ -152,6 +152,7 @@ void jobs::on_next_failed(job& job, int error) {
     return start_next();
   }
   if (job.is_terminated) return finish(job, job::ending::canceled);
+  if (std::string why = why_not(job.asked); !why.empty()) return cancel(job, why);
   has_no_room_ = true;
   check(store_.update(job));
   queue_.insert(queue_.begin() + static_cast<std::ptrdiff_t>(ahead_of(job)), &job);
@@ -248,6 +249,23 @@ jobs::termination jobs::terminate(const std::string& id) {
     finish(job, job::ending::canceled);
   }
   return termination::begun;
+}
+
+void jobs::cancel(job& job, const std::string& why) {
+  job.why_not_started = "canceled while it waited: " + why + " any more";
+  finish(job, job::ending::canceled);
+}
+
+void jobs::cancel_refused() {
+  for (job* job : std::exchange(queue_, {})) {
+    std::string why = why_not(job->asked);
+    if (why.empty()) {
+      queue_.push_back(job);
+    } else {
+      queue_bytes_ -= job->asked.memory();
+      cancel(*job, why);
+    }
+  }
 }
 
 void jobs::terminate_all() {
