@@ -181,6 +181,21 @@ TEST_CASE("a client that goes away meanwhile does not take its job with it") {
   CHECK(server.stop() == 0);
 }
 
+TEST_CASE("a client that says no more meanwhile is answered") {
+  test::clean_floor floor;
+  job_server server({"--allow-any"});
+  slow_program program("#!/bin/sh\nexit 3\n");
+  slow_start start(server, program);
+  start.client.say_no_more();
+  for (int i = 0; i < 2; ++i) CHECK(server.ask("GET", "/healthz").status == 200);
+  program.file.let_go();
+  auto reply = start.reply();
+  CHECK(reply.status == 201);
+  CHECK(server.ended(reply)["exit_code"] == 3);
+  CHECK(start.client.rest().empty());
+  CHECK(server.stop() == 0);
+}
+
 TEST_CASE("a server that ends waits for what is being started, and ends it") {
   test::clean_floor floor;
   job_server server({"--allow-any", "--grace", "600"});

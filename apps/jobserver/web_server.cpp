@@ -1,7 +1,5 @@
 #include "web_server.hpp"
 
-#include <arpa/inet.h>
-#include <netinet/in.h>
 #include <poll.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
@@ -11,6 +9,8 @@
 #include <utility>
 #include <vector>
 
+#include "client_socket.hpp"
+
 namespace {
 
 constexpr std::size_t longest_target = 4096;
@@ -18,10 +18,9 @@ constexpr std::size_t longest_head = 8 * 1024;  // all fields together
 constexpr std::size_t connection_memory = 32 * 1024;
 constexpr std::size_t most_bodies = std::size_t{128} << 20;  // of all requests that are on their way
 constexpr std::size_t piece = 32 * 1024;                     // of a streamed answer
-constexpr int kernel_keeps = 64 * 1024;                      // bytes sent to a client and not yet taken by it
 
 constexpr unsigned idle_seconds = 60;      // between two requests, or while a client takes nothing
-constexpr std::uint64_t head_ms = 10'000;  // until the first request's fields are there
+constexpr std::uint64_t head_ms = 10'000;  // until a request's fields are there
 constexpr std::uint64_t body_ms = 30'000;  // until its body is
 constexpr int patience = 100;              // turns in which nothing comes of what there is to do
 
@@ -41,24 +40,6 @@ bool is_known(std::string_view method) {
 
 http_answer too_long(std::size_t most) {
   return problem(413, "the body is longer than " + std::to_string(most) + " bytes");
-}
-
-std::string name_of(const sockaddr* address, int descriptor) {
-  char text[INET6_ADDRSTRLEN]{};
-  if (address->sa_family == AF_INET) {
-    const auto& ipv4 = *reinterpret_cast<const sockaddr_in*>(address);
-    return std::string(::inet_ntop(AF_INET, &ipv4.sin_addr, text, sizeof text)) + ":" +
-           std::to_string(ntohs(ipv4.sin_port));
-  }
-  if (address->sa_family == AF_INET6) {
-    const auto& ipv6 = *reinterpret_cast<const sockaddr_in6*>(address);
-    return "[" + std::string(::inet_ntop(AF_INET6, &ipv6.sin6_addr, text, sizeof text)) +
-           "]:" + std::to_string(ntohs(ipv6.sin6_port));
-  }
-  ucred peer{};
-  socklen_t length = sizeof peer;
-  ::getsockopt(descriptor, SOL_SOCKET, SO_PEERCRED, &peer, &length);
-  return "user " + std::to_string(peer.uid);
 }
 
 int descriptor_of(MHD_Connection* connection) {
@@ -102,9 +83,24 @@ struct web_server::client {
   int descriptor;
   std::string name;
   bool is_by_network;
-  enum class state { new_one, idle, sends_body, is_answered } now = state::new_one;
+  enum class state { sends_head, idle, sends_body, is_answered } now = state::sends_head;
   std::uint64_t since_ms = 0;
-  int turns_unread = 0;  // in which what it sent was left in the kernel
+  std::optional<std::uint64_t> received{};  // bytes, when it had been idle for a beat
+  int turns_unread = 0;                     // in which what it sent was left in the kernel
+
+  void begin_head(std::uint64_t now_ms) {
+    if (now != state::idle) return;
+    now = state::sends_head;
+    since_ms = now_ms;
+  }
+
+  // The library says that a further request begins when its first line is there. Before that, bytes that come
+  // say so.
+  void look_for_head(std::uint64_t now_ms) {
+    std::uint64_t so_far = client_socket::received(descriptor);
+    if (so_far != received.value_or(so_far)) begin_head(now_ms);
+    received = so_far;
+  }
 };
 
 // One request and its answer. libmicrohttpd has its address from the request line on until it is over.
@@ -148,6 +144,7 @@ int web_server::start() {
     auto& server = *static_cast<web_server*>(self);
     auto made = std::make_shared<exchange>(exchange{server, connection});
     made->request.target = target;
+    server.clients_.at(connection)->begin_head(uv_now(&server.loop_));
     return (server.exchanges_[made.get()] = made).get();
   };
   auto on_completed = [](void* self, MHD_Connection*, void** context, MHD_RequestTerminationCode) {
@@ -235,8 +232,7 @@ void web_server::add(int descriptor, const sockaddr_storage& address, socklen_t 
     ++counted_.refused_clients;
     return;
   }
-  // The kernel would keep up to 4 MiB for each client that does not read.
-  (void)::setsockopt(descriptor, SOL_SOCKET, SO_SNDBUF, &kernel_keeps, sizeof kernel_keeps);
+  client_socket::prepare(descriptor);
   (void)MHD_add_connection(daemon_, descriptor, reinterpret_cast<const sockaddr*>(&address), length);
 }
 
@@ -250,7 +246,7 @@ void web_server::on_connection(MHD_Connection* connection, void**, bool is_new) 
       MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS)->client_addr;
   int descriptor = descriptor_of(connection);
   auto made = std::make_unique<client>(
-      client{descriptor, name_of(address, descriptor), address->sa_family != AF_UNIX});
+      client{descriptor, client_socket::name_of(descriptor, address), address->sa_family != AF_UNIX});
   made->since_ms = uv_now(&loop_);
   clients_[connection] = std::move(made);
 }
@@ -258,17 +254,18 @@ void web_server::on_connection(MHD_Connection* connection, void**, bool is_new) 
 void web_server::on_beat() {
   for (const auto& [connection, client] : clients_) {
     using state = client::state;
+    if (client->now == state::idle) client->look_for_head(uv_now(&loop_));
     std::uint64_t time = uv_now(&loop_) - client->since_ms;
-    bool is_slow = (client->now == state::new_one && time > head_ms) ||
+    bool is_slow = (client->now == state::sends_head && time > head_ms) ||
                    (client->now == state::idle && time > idle_seconds * 1000) ||
                    (client->now == state::sends_body && time > body_ms);
     if (is_slow) ::shutdown(client->descriptor, SHUT_RDWR);  // which ends it in the loop's next turn
   }
-  // Nobody reads from a connection that is suspended, so that its end has to be asked for.
+  // Nobody reads from a connection that is suspended, so that its end has to be asked for. A client that only
+  // says no more (nc -N, some proxies) still waits for its answer: that is no POLLHUP.
   std::vector<pollfd> ends;
   std::vector<carried_stream*> streams(waiting_.begin(), waiting_.end());
-  for (carried_stream* each : streams)
-    ends.push_back({.fd = each->descriptor, .events = POLLRDHUP, .revents = 0});
+  for (carried_stream* each : streams) ends.push_back({.fd = each->descriptor, .events = 0, .revents = 0});
   if (ends.empty() || ::poll(ends.data(), ends.size(), 0) <= 0) return;
   for (std::size_t i = 0; i < ends.size(); ++i) {
     if (ends[i].revents == 0) continue;
@@ -342,21 +339,28 @@ MHD_Result web_server::on_head(exchange& exchange) {
 }
 
 MHD_Result web_server::on_whole(exchange& exchange) {
-  if (!exchange.answer && !std::exchange(exchange.is_asked, true)) {
-    clients_.at(exchange.connection)->now = client::state::is_answered;
-    ++answering_;
-    std::weak_ptr<web_server::exchange> there = exchanges_.at(&exchange);
-    routes_.answer(exchange.request, [there](http_answer answer) {
-      auto exchange = there.lock();
-      if (!exchange) return;
-      exchange->answer = std::move(answer);
-      if (std::exchange(exchange->is_suspended, false)) exchange->server.resume(exchange->connection);
-    });
-  }
+  bool is_asked_before = exchange.is_asked;
+  if (!exchange.answer && !is_asked_before) ask(exchange);
   if (exchange.answer) return send(exchange, *std::exchange(exchange.answer, {}));
+  // The library (0.9.75) would read on as soon as the connection is resumed, and a client that says no more
+  // would get no answer. It does not when it has called twice.
+  if (!is_asked_before) return MHD_YES;
   exchange.is_suspended = true;
   MHD_suspend_connection(exchange.connection);
   return MHD_YES;
+}
+
+void web_server::ask(exchange& exchange) {
+  clients_.at(exchange.connection)->now = client::state::is_answered;
+  exchange.is_asked = true;
+  ++answering_;
+  std::weak_ptr<web_server::exchange> there = exchanges_.at(&exchange);
+  routes_.answer(exchange.request, [there](http_answer answer) {
+    auto exchange = there.lock();
+    if (!exchange) return;
+    exchange->answer = std::move(answer);
+    if (std::exchange(exchange->is_suspended, false)) exchange->server.resume(exchange->connection);
+  });
 }
 
 MHD_Result web_server::send(exchange& exchange, http_answer answer) {
@@ -422,6 +426,7 @@ void web_server::on_completed(exchange& exchange) {
   if (auto found = clients_.find(exchange.connection); found != clients_.end()) {
     found->second->now = client::state::idle;
     found->second->since_ms = uv_now(&loop_);
+    found->second->received.reset();
   }
   exchanges_.erase(&exchange);
 }

@@ -60,6 +60,7 @@ class web_server {
   MHD_Result on_request(exchange&, const char* bytes, std::size_t* size);
   MHD_Result on_head(exchange&);
   MHD_Result on_whole(exchange&);
+  void ask(exchange&);
   MHD_Result send(exchange&, http_answer);
   void on_completed(exchange&);
   ssize_t read(carried_stream&, char* room, std::size_t size);
