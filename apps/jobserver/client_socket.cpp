@@ -46,6 +46,10 @@ void prepare(int descriptor) {
   set(IPPROTO_TCP, TCP_KEEPCNT, times);
 }
 
+void say(int descriptor, std::string_view text) {
+  (void)::send(descriptor, text.data(), text.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
+}
+
 std::uint64_t received(int descriptor) {
   tcp_info about{};  // the count is in it since Linux 4.1
   socklen_t length = sizeof about;

@@ -5,16 +5,20 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 
 namespace client_socket {
 
 // "127.0.0.1:40000", "[::1]:40000", or "user 1000" at the other end of a Unix socket.
 [[nodiscard]] std::string name_of(int descriptor, const sockaddr*);
 
-// What the kernel keeps for it is bounded, and a client that is gone for good becomes an error of the socket:
-// within a minute if its machine is gone, and if it only closed its end, once its kernel forgot that, which
-// is after a minute, too.
+// What the kernel keeps for it is bounded. A client that is gone becomes an error of the socket, though
+// nothing is written to it: by keepalive, in a minute or so, when its kernel no longer answers for a
+// connection that it closed (tcp(7), tcp_fin_timeout).
 void prepare(int descriptor);
+
+// As far as that goes without waiting for it.
+void say(int descriptor, std::string_view);
 
 // Bytes that came since its beginning. Always 0 for a Unix socket, whose kernel does not count.
 [[nodiscard]] std::uint64_t received(int descriptor);

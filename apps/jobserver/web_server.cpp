@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cstdarg>
 #include <cstring>
 #include <utility>
 #include <vector>
@@ -47,11 +48,12 @@ int descriptor_of(MHD_Connection* connection) {
 }
 
 // Since 1.0 it has another parser, which refuses a NUL and puts a folded field together.
-constexpr bool says_not_what_it_drops = MHD_VERSION < 0x01000000;
+constexpr bool is_old_library = MHD_VERSION < 0x01000000;
 
-// Of the request line and the fields, with the empty line behind them.
+// Of the request line and the fields, with the empty line behind them. 0: that is not there yet.
 std::size_t head_size_of(MHD_Connection* connection) {
-  return MHD_get_connection_info(connection, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE)->header_size;
+  const auto* size = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE);
+  return size != nullptr ? size->header_size : 0;
 }
 
 // How large a head is that has just these fields. The library (0.9.75) says nothing of what it drops: a field
@@ -156,14 +158,17 @@ int web_server::start() {
                           MHD_ConnectionNotificationCode code) {
     static_cast<web_server*>(self)->on_connection(connection, context, code == MHD_CONNECTION_NOTIFY_STARTED);
   };
+  auto on_log = [](void* self, const char*, va_list) { static_cast<web_server*>(self)->answer_first(); };
   // Targets are decoded by target.hpp.
   auto as_it_is = [](void*, MHD_Connection*, char* text) { return std::strlen(text); };
   using request_handler = MHD_Result (*)(void*, MHD_Connection*, const char*, const char*, const char*,
                                          const char*, std::size_t*, void**);
+  using log_handler = void (*)(void*, const char*, va_list);
   using target_handler = void* (*)(void*, const char*, MHD_Connection*);
   daemon_ = MHD_start_daemon(
-      MHD_USE_EPOLL | MHD_USE_NO_LISTEN_SOCKET | MHD_ALLOW_SUSPEND_RESUME, 0, nullptr, nullptr,
-      static_cast<request_handler>(on_request), nullptr,                                             //
+      MHD_USE_EPOLL | MHD_USE_NO_LISTEN_SOCKET | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG, 0, nullptr,
+      nullptr, static_cast<request_handler>(on_request), nullptr,                                    //
+      MHD_OPTION_EXTERNAL_LOGGER, static_cast<log_handler>(on_log), this,                            //
       MHD_OPTION_URI_LOG_CALLBACK, static_cast<target_handler>(on_target), this,                     //
       MHD_OPTION_NOTIFY_COMPLETED, static_cast<MHD_RequestCompletedCallback>(on_completed), this,    //
       MHD_OPTION_NOTIFY_CONNECTION, static_cast<MHD_NotifyConnectionCallback>(on_connection), this,  //
@@ -222,12 +227,9 @@ void web_server::set_timer() {
 
 void web_server::add(int descriptor, const sockaddr_storage& address, socklen_t length) {
   if (clients_.size() >= static_cast<std::size_t>(settings_.max_clients)) {
-    // As far as that goes without waiting for it.
-    constexpr std::string_view full =
-        "HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nContent-Length: 17\r\nConnection: "
-        "close\r\n\r\n"
-        "too many clients\n";
-    (void)::send(descriptor, full.data(), full.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
+    auto full = problem(503, "too many clients");
+    full.fields = {{"Retry-After", "1"}};
+    client_socket::say(descriptor, last_words(full));
     ::close(descriptor);
     ++counted_.refused_clients;
     return;
@@ -278,7 +280,7 @@ void web_server::on_beat() {
 
 MHD_Result web_server::on_request(exchange& exchange, const char* bytes, std::size_t* size) {
   ++steps_;
-  if (!std::exchange(exchange.has_head, true)) return on_head(exchange);
+  if (!exchange.has_head) return on_head(exchange);
   if (*size == 0) return on_whole(exchange);
   std::size_t length = std::exchange(*size, 0);
   if (exchange.answer) return MHD_YES;  // it is refused: the rest is dropped
@@ -294,30 +296,38 @@ MHD_Result web_server::on_request(exchange& exchange, const char* bytes, std::si
   return MHD_YES;
 }
 
-MHD_Result web_server::on_head(exchange& exchange) {
-  http_request& request = exchange.request;
-  std::size_t understood = take_fields(exchange.connection, request);
-  client& client = *clients_.at(exchange.connection);
-  request.client = client.name;
-  request.is_by_network = client.is_by_network;
-  request.how = method_of(request.method_name);
+std::size_t web_server::read_head(exchange& exchange) {
+  const client& client = *clients_.at(exchange.connection);
+  exchange.has_head = true;
+  exchange.request.client = client.name;
+  exchange.request.is_by_network = client.is_by_network;
+  exchange.request.how = method_of(exchange.request.method_name);
+  return take_fields(exchange.connection, exchange.request);
+}
 
+std::optional<http_answer> web_server::wrong_head(const http_request& request) const {
+  if (auto wrong = wrong_framing(request)) return wrong;
   std::size_t head = 0;
   for (const auto& [name, value] : request.fields) head += name.size() + value.size();
+  if (head > longest_head) return problem(431, "the fields are longer than 8 KiB together");
+  if (request.target.size() > longest_target) return problem(414, "the target is too long");
+  std::string length = request.field("Content-Length").value_or("0");
+  if (length.size() > 18 || std::stoull(length) > settings_.max_body) return too_long(settings_.max_body);
+  return {};
+}
+
+MHD_Result web_server::on_head(exchange& exchange) {
+  http_request& request = exchange.request;
+  std::size_t understood = read_head(exchange);
   bool has_body = request.count("Transfer-Encoding") > 0 ||
                   request.field("Content-Length").value_or("0").find_first_not_of('0') != std::string::npos;
+  client& client = *clients_.at(exchange.connection);
   client.now = has_body ? client::state::sends_body : client::state::is_answered;
   client.since_ms = uv_now(&loop_);
 
-  std::optional<http_answer> refused = wrong_framing(request);
-  if (!refused && says_not_what_it_drops && understood != head_size_of(exchange.connection)) {
+  std::optional<http_answer> refused = wrong_head(request);
+  if (!refused && is_old_library && understood != head_size_of(exchange.connection)) {
     refused = problem(400, "a line of the head is folded, holds a NUL or ends without CR");
-  }
-  if (!refused && head > longest_head) refused = problem(431, "the fields are longer than 8 KiB together");
-  if (!refused && request.target.size() > longest_target) refused = problem(414, "the target is too long");
-  std::string length = request.field("Content-Length").value_or("0");
-  if (!refused && (length.size() > 18 || std::stoull(length) > settings_.max_body)) {
-    refused = too_long(settings_.max_body);
   }
   if (refused) {
     refused->fields.emplace_back("Connection", "close");  // where the next request begins is not known
@@ -336,6 +346,26 @@ MHD_Result web_server::on_head(exchange& exchange) {
   }
   refused->fields.emplace_back("Connection", "close");
   return send(exchange, *std::move(refused));
+}
+
+// The library (0.9.75) refuses some heads by itself, such as a Content-Length that is no number, and then
+// writes the fields of its answer twice. All that it calls meanwhile is its log. The exchange whose head is
+// there and was not handed to us is the one: it gets our answer, and the library's can no longer be sent.
+void web_server::answer_first() {
+  auto is_refused = [](const auto& each) {
+    return !each.second->has_head && head_size_of(each.second->connection) > 0;
+  };
+  auto found = std::find_if(exchanges_.begin(), exchanges_.end(), is_refused);
+  if (!is_old_library || found == exchanges_.end()) return;
+  exchange& exchange = *found->second;
+  exchange.request.method_name = "-";  // the library has not said it yet
+  read_head(exchange);
+  auto answer = wrong_head(exchange.request).value_or(problem(431, "the cookies take too much room"));
+  ++counted_.answers[answer.status];
+  on_refusal(exchange.request, answer);
+  int descriptor = descriptor_of(exchange.connection);
+  client_socket::say(descriptor, last_words(answer));
+  ::shutdown(descriptor, SHUT_WR);
 }
 
 MHD_Result web_server::on_whole(exchange& exchange) {
