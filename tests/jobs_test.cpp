@@ -172,6 +172,31 @@ TEST_CASE("one that is to end, and for which there is no room, is canceled") {
   CHECK(rig.made.order == strings{"a", "b"});
 }
 
+TEST_CASE("what waits and is no longer allowed is canceled, and so is what comes back to wait") {
+  rig rig(1);
+  rig.ask("a");
+  auto a = rig.made.start(101);
+  rig.ask("b");
+  rig.ask("c");
+  auto d = rig.ask("d");
+  rig.end(a);
+  rig.all->why_not = [](const job_request& asked) {
+    return std::string(asked.argv[0] == "d" ? "" : asked.argv[0] + " is not allowed to run");
+  };
+  rig.all->cancel_refused();
+  CHECK(rig.told.back() == "end c canceled");
+  CHECK(rig.position(d) == 1);
+  rig.made.fail(UV_EAGAIN);  // b, which was being started
+  CHECK(rig.told.back() == "end b canceled");
+  CHECK(rig.position(d) == 1);
+  rig.all->on_beat();
+  rig.end(rig.made.start(102));
+  CHECK(rig.told.back() == "end d");
+  CHECK(rig.made.order == strings{"a", "b", "d"});
+  CHECK(rig.all->counted().canceled == 2);
+  CHECK(rig.all->is_empty());
+}
+
 TEST_CASE("what is there only after it was to end is ended, or killed") {
   rig rig(1);
   rig.ask("a");

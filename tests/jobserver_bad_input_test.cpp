@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "support/clean_floor.hpp"
+#include "support/commands.hpp"
 #include "support/job_server.hpp"
 
 namespace {
@@ -85,8 +86,32 @@ TEST_CASE("a command that is not there is told with its name, and so is one that
   CHECK(absent.status == 422);
   CHECK(absent.detail() == "cannot start /no/such/program: no such file or directory");
   CHECK(server.run({"/etc/passwd"}).detail() == "cannot start /etc/passwd: permission denied");
+  test::scratch_directory scratch;
+  std::string script = scratch.make("script", "echo hello\n", 0755);
+  CHECK(server.run({script}).detail() ==
+        "cannot start " + script + ": neither a program for this machine nor a script that begins with #!");
   CHECK(server.run({"true", std::string(200'000, 'x')}).status == 422);  // no argument may be as long
   CHECK(server.run({"true"}).status == 201);
+  CHECK(server.stop() == 0);
+}
+
+TEST_CASE("a directory that a job cannot be in is told as that, at once and when it has waited") {
+  test::clean_floor floor;
+  job_server server({"--allow-any", "--max-jobs", "1"});
+  auto why_in = [&](const std::string& program, const std::string& directory) {
+    return server.post(json{{"argv", {program}}, {"cwd", directory}}.dump());
+  };
+  auto absent = why_in("true", "/no/such/directory");
+  CHECK(absent.status == 422);
+  CHECK(absent.detail() == "cannot start true: its directory /no/such/directory: no such file or directory");
+  CHECK(why_in("/bin/true", "/etc/passwd").detail() ==
+        "cannot start /bin/true: its directory /etc/passwd: not a directory");
+  CHECK(why_in("no-such-program", "/").detail() == "cannot start no-such-program: no such file or directory");
+  auto runs = server.run({"sleep", "600"});
+  auto waits = why_in("true", "/no/such/directory");
+  CHECK(waits.status == 202);
+  server.ask("DELETE", "/v1/jobs/" + runs.id());
+  CHECK(server.ended(waits)["status"] == absent.detail());
   CHECK(server.stop() == 0);
 }
 
@@ -229,6 +254,17 @@ TEST_CASE("a stdout that cannot be written to is an error, and nothing is served
     test::demo_program server({"--port", "0"}, out);
     CHECK(server.end() == 1);
     CHECK(server.errors.find("cannot write to stdout") != std::string::npos);
+  }
+}
+
+TEST_CASE("help and the version that cannot be printed are an error") {
+  for (const char* option : {"--help", "--version"}) {
+    for (where out : {where::closed, where::full_disk}) {
+      CAPTURE(option);
+      test::demo_program server({option}, out);
+      CHECK(server.end() == 1);
+      CHECK(server.errors.find("cannot write to stdout") != std::string::npos);
+    }
   }
 }
 

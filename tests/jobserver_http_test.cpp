@@ -132,7 +132,6 @@ TEST_CASE("a request that a proxy could read otherwise is refused, and nothing b
     CAPTURE(std::get<0>(each));
     CHECK(statuses(server, post_head(server, lines) + body + behind) == std::vector{status});
   }
-  // libmicrohttpd 0.9.75 answers these itself, and writes the fields of that answer twice.
   for (const char* value : {"-1", "+1", "1 1", "0x10", "1.5", "ten", "1,1", ""}) {
     CAPTURE(value);
     CHECK(statuses(server, post_head(server, std::string("Content-Length: ") + value + "\r\n") + behind) ==
@@ -153,6 +152,49 @@ TEST_CASE("a request that a proxy could read otherwise is refused, and nothing b
   CHECK(statuses(server, old.replace(old.find("HTTP/1.1"), 8, "HTTP/1.0")) == std::vector{400});
   CHECK(server.metric("jobserver_jobs_started_total") == 0);
   CHECK(server.stop() == 0);
+}
+
+TEST_CASE("what the library refuses by itself is answered once, and as all else is") {
+  test::clean_floor floor;
+  job_server server({"--allow-any"});
+  std::string cookies = "Cookie: ";
+  for (int i = 0; i < 3'000; ++i) cookies += "a;";
+  const std::tuple<std::string, int, std::string> all[] = {
+      {"Content-Length: x\r\n", 400, "Content-Length is no number"},
+      {"Content-Length:\r\n", 400, "Content-Length is no number"},
+      {"Content-Length: " + std::string(23, '9') + "\r\n", 413, "the body is longer than 1048576 bytes"},
+      {cookies + "\r\n", 431, "the cookies take too much room"},
+      {cookies + cookies + "\r\n", 431, "the fields are longer than 8 KiB together"},
+  };
+  test::line_client under_way(server.port);
+  under_way.say("GET /healthz HTTP/1.1\r\n");
+  for (const auto& [lines, status, detail] : all) {
+    CAPTURE(detail);
+    test::line_client client(server.port);
+    client.say(server.head("GET", "/healthz") + "\r\n" + post_head(server, lines) + server.order(order));
+    CHECK(reply_of(client).status == 200);
+    auto reply = reply_of(client);
+    CHECK(reply.status == status);
+    CHECK(reply.field("Content-Type") == "application/problem+json");
+    CHECK(reply.field("Connection") == "close");
+    CHECK(reply.field("Date").ends_with(" GMT"));
+    CHECK(reply.detail() == detail);
+    CHECK(client.rest().empty());
+  }
+  under_way.say("Host: localhost\r\n\r\n");
+  CHECK(reply_of(under_way).status == 200);
+  // And where it refuses before the head is there.
+  for (const char* text : {"GET /\r\n\r\n", "GET / HTTP/3.0\r\n\r\n", "GET / HTTP/1.1\r\nno field\r\n\r\n"}) {
+    CAPTURE(text);
+    test::line_client client(server.port);
+    client.say(text);
+    std::string said = client.rest();
+    CHECK(said.starts_with("HTTP/1.1 "));
+    CHECK(said.find("HTTP/1.1 ", 1) == std::string::npos);
+  }
+  CHECK(server.metric("jobserver_jobs_started_total") == 0);
+  CHECK(server.stop() == 0);
+  CHECK(server.program.errors.find(": 400 Content-Length is no number") != std::string::npos);
 }
 
 TEST_CASE(
@@ -233,6 +275,34 @@ TEST_CASE("HEAD has the fields of GET, and no body") {
   }
   CHECK(server.ask("HEAD", "/v1/events").status == 200);
   CHECK(server.ask("GET", "/healthz").status == 200);
+  CHECK(server.stop() == 0);
+}
+
+TEST_CASE(
+    "what a page of another origin loads is refused, Origin or not, but the user may follow its links") {
+  test::clean_floor floor;
+  job_server server({"--allow-any", "--origin", "https://jobs.example"});
+  auto status_of = [&](const std::string& how, const std::string& site, const std::string& more) {
+    return server.ask_raw(server.head(how, "/v1/jobs") + "Sec-Fetch-Site: " + site + "\r\n" + more + "\r\n")
+        .status;
+  };
+  const std::string image = "Sec-Fetch-Mode: no-cors\r\nSec-Fetch-Dest: image\r\n";
+  const std::string frame = "Sec-Fetch-Mode: navigate\r\nSec-Fetch-Dest: iframe\r\n";
+  const std::string link = "Sec-Fetch-Mode: navigate\r\nSec-Fetch-Dest: document\r\nSec-Fetch-User: ?1\r\n";
+  for (const char* site : {"cross-site", "same-site"}) {
+    CAPTURE(site);
+    CHECK(status_of("GET", site, image) == 403);
+    CHECK(status_of("HEAD", site, image) == 403);
+    CHECK(status_of("GET", site, frame) == 403);
+    CHECK(status_of("GET", site, "") == 403);
+    CHECK(status_of("GET", site, link) == 200);
+    CHECK(status_of("POST", site, link) == 403);
+    CHECK(status_of("GET", site, "Sec-Fetch-Mode: cors\r\nOrigin: https://jobs.example\r\n") == 200);
+    CHECK(status_of("GET", site, link + "Origin: https://other.example\r\n") == 403);
+  }
+  CHECK(status_of("GET", "same-origin", image) == 200);
+  CHECK(status_of("GET", "none", link) == 200);
+  CHECK(status_of("GET", "a-word-of-the-future", image) == 200);
   CHECK(server.stop() == 0);
 }
 

@@ -108,6 +108,17 @@ TEST_CASE("a part of an output is had by its range") {
     CHECK(reply.field("Content-Range") == one.content_range);
     if (one.body != nullptr) CHECK(reply.body == one.body);
   }
+  for (const char* validator : {"\"x\"", "W/\"x\"", "Sun, 29 Nov 2026 18:00:00 GMT", ""}) {
+    CAPTURE(validator);
+    for (const char* range : {"bytes=2-4", "bytes=10-"}) {
+      auto reply = ask(std::string(range) + "\r\nIf-Range: " + validator);
+      CHECK(reply.status == 200);
+      CHECK(reply.body == "0123456789");
+    }
+  }
+  auto head = server.ask_raw(server.head("HEAD", path_of(job)) + "Range: bytes=2-4\r\n\r\n");
+  CHECK(head.status == 200);
+  CHECK(head.field("Content-Length") == "10");
   CHECK(server.stop() == 0);
 }
 
@@ -140,6 +151,38 @@ TEST_CASE("the output of a job that runs can be read so far, and followed to its
   CHECK(follower.rest() == "three\n");
   CHECK(server.ended(job)["exit_code"] == 0);
   CHECK(server.ask("GET", path_of(job) + "?follow").body == "one\ntwo\nthree\n");
+  CHECK(server.stop() == 0);
+}
+
+TEST_CASE("who says no more after its request gets its answer to the end") {
+  test::clean_floor floor;
+  fifo gate;
+  job_server server({"--allow-any"});
+  test::line_client asks(server.port);
+  asks.say(server.order(json{{"argv", {"cat", gate.path}}}.dump()));
+  asks.say_no_more();
+  auto job = test::reply_of(asks);
+  REQUIRE(job.status == 201);
+  CHECK(asks.rest().empty());
+  test::line_client follower(server.port);
+  std::string request = server.head("GET", path_of(job) + "?follow") + "\r\n";
+  follower.say(request.replace(request.find("HTTP/1.1"), 8, "HTTP/1.0"));
+  follower.say_no_more();
+  while (follower.line() != "\r") {
+  }
+  // The server looks for those that are gone once a second.
+  test::event_stream events(server);
+  for (int beats = 0; beats < 4; ++beats) CHECK(events.any().name == "beat");
+  gate.write("one\n");
+  CHECK(follower.line() == "one");
+  gate.write("two\n");
+  gate.close();
+  CHECK(follower.rest() == "two\n");
+  CHECK(server.ended(job)["exit_code"] == 0);
+  test::line_client reads(server.port);
+  reads.say(server.head("GET", path_of(job)) + "\r\n");
+  reads.say_no_more();
+  CHECK(test::reply_of(reads).body == "one\ntwo\n");
   CHECK(server.stop() == 0);
 }
 

@@ -6,6 +6,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -250,6 +251,53 @@ TEST_CASE("SIGHUP has the lists read again, and one that is broken changes nothi
   CHECK(server.run({"true"}).status == 201);
   CHECK(server.stop() == 0);
   CHECK(server.program.errors.find(":2: broken JSON") != std::string::npos);
+}
+
+TEST_CASE(
+    "after SIGHUP what runs and waits goes on, and only what waits and is no longer allowed is canceled") {
+  test::clean_floor floor;
+  test::scratch_directory scratch;
+  std::string gate = scratch / "gate";
+  REQUIRE(::mkfifo(gate.c_str(), 0600) == 0);
+  test::scratch_file allowed("cat " + gate + "\necho *\ntrue\n");
+  test::scratch_file token("0123456789abcdef\n");
+  job_server server({"--allow", allowed.path, "--token-file", token.path, "--max-jobs", "1"});
+  server.token = "0123456789abcdef";
+  auto runs = server.run({"cat", gate});
+  CHECK(runs.status == 201);
+  auto stays = server.run({"echo", "hello"});
+  auto goes = server.run({"true"});
+  auto stays_too = server.run({"echo", "again"});
+  CHECK(stays_too.json()["position"] == 3);
+  std::string follow = server.head("GET", "/v1/jobs/" + runs.id() + "/stdout?follow") + "\r\n";
+  test::line_client follower(server.port);
+  follower.say(follow.replace(follow.find("HTTP/1.1"), 8, "HTTP/1.0"));
+  test::event_stream events(server);
+  REQUIRE(events.reply.status == 200);
+
+  write_file(allowed.path, "echo *\n");
+  write_file(token.path, "fedcba9876543210\n");
+  server.program.send(SIGHUP);
+  server.token = "fedcba9876543210";
+  CHECK(within_ten_seconds([&] { return server.ask("GET", "/v1/jobs").status == 200; }));
+  auto canceled = server.ended(goes);
+  CHECK(canceled["end"] == "canceled");
+  CHECK(canceled["status"] == "canceled while it waited: true is not allowed to run any more");
+  CHECK(server.ask("GET", "/v1/jobs/" + stays_too.id()).json()["position"] == 2);
+  CHECK(server.ask("GET", "/v1/jobs/" + runs.id()).json()["state"] == "running");
+  auto event = events.next();
+  CHECK(event.name == "end");
+  CHECK(event.data["id"] == goes.id());
+
+  write_file(gate, "on and on\n");
+  while (follower.line() != "\r") {
+  }
+  CHECK(follower.rest() == "on and on\n");
+  CHECK(server.ended(runs)["exit_code"] == 0);
+  for (const auto& one : {stays, stays_too}) CHECK(server.ended(one)["exit_code"] == 0);
+  CHECK(server.metric("jobserver_jobs_canceled_total") == 1);
+  CHECK(server.stop() == 0);
+  CHECK(server.program.errors.find("true: canceled while it waited: true is not") != std::string::npos);
 }
 
 TEST_CASE("what was ignored when the server was started stays ignored, as nohup wants it") {

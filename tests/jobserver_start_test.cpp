@@ -137,7 +137,8 @@ TEST_CASE("a start that fails late says why, leaves nothing, and its place is th
   program.file.let_go();
   auto reply = start.reply();
   CHECK(reply.status == 422);
-  CHECK(reply.detail() == "cannot start " + program.path + ": no such file or directory");
+  CHECK(reply.detail() ==
+        "cannot start " + program.path + ": its interpreter /no/such/interpreter: no such file or directory");
   CHECK(server.ask("GET", path).status == 404);
   CHECK(server.ended(waits)["exit_code"] == 0);
   follower.rest();
@@ -177,6 +178,21 @@ TEST_CASE("a client that goes away meanwhile does not take its job with it") {
   auto id = only_job(server)["id"].get<std::string>();
   program.file.let_go();
   CHECK(server.ended(id)["exit_code"] == 3);
+  CHECK(server.stop() == 0);
+}
+
+TEST_CASE("a client that says no more meanwhile is answered") {
+  test::clean_floor floor;
+  job_server server({"--allow-any"});
+  slow_program program("#!/bin/sh\nexit 3\n");
+  slow_start start(server, program);
+  start.client.say_no_more();
+  for (int i = 0; i < 2; ++i) CHECK(server.ask("GET", "/healthz").status == 200);
+  program.file.let_go();
+  auto reply = start.reply();
+  CHECK(reply.status == 201);
+  CHECK(server.ended(reply)["exit_code"] == 3);
+  CHECK(start.client.rest().empty());
   CHECK(server.stop() == 0);
 }
 

@@ -1,14 +1,17 @@
 #include "allow_list.hpp"
 
 #include <fnmatch.h>
+#include <locale.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <fstream>
 #include <sstream>
+#include <string_view>
 
 #include "../shared/json_text.hpp"
+#include "../shared/visible_text.hpp"
 #include "regular_file.hpp"
 
 namespace {
@@ -18,8 +21,18 @@ using nlohmann::json;
 constexpr const char* any_argument = "**";
 constexpr const char* any_rest = "...";
 
+// By characters, whatever locale the server is started in. What requests ask for is UTF-8, as all JSON is.
+//
+// What does not fit by characters, glibc (2.36) tries by bytes: the first part of the path here never fits
+// that way.
 bool fits_glob(const std::string& pattern, const std::string& text) {
-  return ::fnmatch(pattern.c_str(), text.c_str(), FNM_PATHNAME | FNM_PERIOD) == 0;
+  constexpr int flags = FNM_PATHNAME | FNM_PERIOD;
+  static const locale_t utf8 = ::newlocale(LC_CTYPE_MASK, "C.UTF-8", nullptr);
+  if (utf8 == nullptr) return ::fnmatch(pattern.c_str(), text.c_str(), flags) == 0;
+  locale_t before = ::uselocale(utf8);
+  bool fits = ::fnmatch(("?/" + pattern).c_str(), ("\u00e9/" + text).c_str(), flags) == 0;
+  ::uselocale(before);
+  return fits;
 }
 
 bool fits(const std::string& pattern, const std::string& argument) {
@@ -47,6 +60,53 @@ bool is_list_of_words(const json& value) {
          std::all_of(value.begin(), value.end(), [](const json& word) { return word.is_string(); });
 }
 
+// ---- Rules that would never fit, which is not what their writer meant ----
+
+bool can_be_asked_for(std::string_view text) {
+  while (!text.empty()) {
+    std::size_t length = character_length(text);
+    if (length == 0 || text[0] == '\0') return false;
+    text.remove_prefix(length);
+  }
+  return true;
+}
+
+// It would have to escape what comes next.
+bool ends_in_escape(const std::string& pattern) {
+  auto last = pattern.find_last_not_of('\\');
+  return (pattern.size() - (last == std::string::npos ? 0 : last + 1)) % 2 == 1;
+}
+
+// Each directory has many more spellings, and a rule fits just its own: it had better be the usual one.
+bool has_odd_part(std::string_view path) {
+  while (!path.empty()) {
+    path.remove_prefix(1);  // the slash
+    std::string_view part = path.substr(0, path.find('/'));
+    if (part.empty() || part == "." || part == "..") return true;
+    path.remove_prefix(part.size());
+  }
+  return false;
+}
+
+std::string why_no_program(const std::string& name) {
+  bool is_path = name.starts_with('/');
+  if (is_path && has_odd_part(name)) return "a path with an empty part, . or ..: " + visible_text(name);
+  bool is_name = name.find('/') == std::string::npos && !name.empty() && name != "." && name != "..";
+  // Which program a relative path would be hangs on the directory that the server was started in.
+  return is_path || is_name ? "" : "neither a name nor an absolute path: " + visible_text(name);
+}
+
+std::string why_no_directory(const std::string& pattern) {
+  if (pattern == any_argument || pattern == "/") return {};
+  if (!pattern.starts_with('/')) return "cwd is neither ** nor an absolute path: " + visible_text(pattern);
+  return has_odd_part(pattern) ? "cwd has an empty part, . or ..: " + visible_text(pattern) : "";
+}
+
+std::string why_no_name(const std::string& pattern) {
+  bool is_name = !pattern.empty() && pattern.find('=') == std::string::npos;
+  return is_name ? "" : "env holds no name of a variable: " + visible_text(pattern);
+}
+
 }  // namespace
 
 allow_list allow_list::any() {
@@ -62,6 +122,7 @@ std::string allow_list::read(const std::string& file) {
   int number = 0;
   for (std::string line; std::getline(lines, line);) {
     ++number;
+    if (number == 1 && line.starts_with("\xef\xbb\xbf")) line.erase(0, 3);  // as editors of Windows begin it
     if (line.ends_with('\r')) line.pop_back();
     if (line.find_first_not_of(" \t") == std::string::npos || line.starts_with('#')) continue;
     if (std::string wrong = read_rule(line, rules.emplace_back()); !wrong.empty()) {
@@ -95,11 +156,21 @@ std::string allow_list::read_rule(const std::string& line, rule& into) {
     }
     if (into.argv.empty()) return "argv is missing";
   }
-  // Which program that would be hangs on the directory that the server was started in.
-  const std::string& program = into.argv[0];
-  bool is_relative = program.find('/') != std::string::npos && program[0] != '/';
-  if (program.empty() || is_relative) return "neither a name nor an absolute path: " + program;
-  return {};
+  return into.why_never();
+}
+
+std::string allow_list::rule::why_never() const {
+  std::string why = why_no_program(argv[0]);
+  for (const auto* patterns : {&argv, &directories, &names}) {
+    for (const std::string& pattern : *patterns) {
+      if (!can_be_asked_for(pattern)) why = "no request can hold this: " + visible_text(pattern);
+      bool is_glob = &pattern != &argv[0];
+      if (is_glob && ends_in_escape(pattern)) why = "a \\ at the end of a pattern: " + visible_text(pattern);
+    }
+  }
+  for (const std::string& pattern : directories) why += why.empty() ? why_no_directory(pattern) : "";
+  for (const std::string& pattern : names) why += why.empty() ? why_no_name(pattern) : "";
+  return why;
 }
 
 std::string allow_list::why_not(const job_request& asked) const {

@@ -8,14 +8,14 @@
 // The program is spelled just so, as a name that is looked for in PATH or as an absolute path. Every other
 // word is a pattern for one argument:
 //
-//     *  ?  [a-z]   as in a shell: none of them fits a "/", and none a "." at the beginning of a name. A
-//     pattern
-//                   that begins with one fits no argument that begins with "-": that could be an option.
+//     *  ?  [a-z]   as in a shell; ? fits one character of UTF-8. None of them fits a "/", and none a "." at
+//                   the beginning of a name. A pattern that begins with one fits no argument that begins
+//                   with "-": that could be an option.
 //     **            any argument
 //     ...           as the last word: any further arguments, or none
 //
 // A line that is a JSON object may have patterns for the directory and for names of the environment, which
-// a request cannot set otherwise.
+// a request cannot set otherwise. A rule that no request can fit is an error.
 #pragma once
 
 #include <string>
@@ -39,6 +39,9 @@ class allow_list {
     std::vector<std::string> argv;
     std::vector<std::string> directories;
     std::vector<std::string> names;
+
+    // Empty, or why no request can fit it.
+    [[nodiscard]] std::string why_never() const;
   };
   static std::string read_rule(const std::string& line, rule& into);
 

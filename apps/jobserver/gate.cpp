@@ -22,6 +22,12 @@ bool is_origin_of(std::string_view origin, std::string_view scheme, std::string_
                    without_default_port(host, scheme));
 }
 
+// A link that the user follows, in a tab of its own: the other page sees nothing of the answer.
+bool is_opened_by_the_user(const http_request& request) {
+  return (request.how == method::get || request.how == method::head) &&
+         request.field("Sec-Fetch-Mode") == "navigate" && request.field("Sec-Fetch-Dest") == "document";
+}
+
 }  // namespace
 
 // A page of another origin, which a browser of this machine has open, must not run commands here. One that
@@ -37,6 +43,12 @@ std::optional<http_answer> gate::refuse_stranger(const http_request& request,
   auto origin = request.field("Origin");
   if (origin && !is_own_origin(*origin, host.value_or(""))) {
     return problem(403, "Origin is " + *origin + ": only this server's own page may ask (--origin)");
+  }
+  // Browsers send no Origin with a GET for an image, a script or a frame, but they say whose page it is for
+  // (Fetch Metadata). What else they may say in years to come is to be ignored.
+  auto site = request.field("Sec-Fetch-Site");
+  if (!origin && (site == "cross-site" || site == "same-site") && !is_opened_by_the_user(request)) {
+    return problem(403, "Sec-Fetch-Site is " + *site + ": only this server's own page may ask");
   }
   return {};
 }

@@ -4,6 +4,7 @@
 #include <strings.h>
 
 #include <algorithm>
+#include <ctime>
 
 #include "../shared/json_text.hpp"
 
@@ -30,6 +31,25 @@ http_answer problem(int status, std::string_view detail) {
   answer.type = "application/problem+json";
   answer.detail = detail;
   return answer;
+}
+
+std::string last_words(const http_answer& answer) {
+  std::time_t now = std::time(nullptr);
+  std::tm parts{};
+  ::gmtime_r(&now, &parts);
+  char date[sizeof "Sun, 29 Nov 2026 18:00:00 GMT"];
+  std::strftime(date, sizeof date, "%a, %d %b %Y %H:%M:%S GMT", &parts);
+  std::string text = "HTTP/1.1 " + std::to_string(answer.status) + " " +
+                     MHD_get_reason_phrase_for(static_cast<unsigned>(answer.status)) + "\r\n";
+  auto add = [&text](std::string_view name, std::string_view value) {
+    text.append(name).append(": ").append(value).append("\r\n");
+  };
+  add("Date", date);
+  add("Connection", "close");
+  add("Content-Type", answer.type);
+  add("Content-Length", std::to_string(answer.body.size()));
+  for (const auto& [name, value] : answer.fields) add(name, value);
+  return text + "\r\n" + answer.body;
 }
 
 std::optional<http_answer> wrong_framing(const http_request& request) {

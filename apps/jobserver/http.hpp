@@ -62,6 +62,9 @@ using http_reply = std::function<void(http_answer)>;
 
 [[nodiscard]] http_answer problem(int status, std::string_view detail);  // RFC 9457
 
+// Its bytes, of one without a stream, after which the connection is closed.
+[[nodiscard]] std::string last_words(const http_answer&);
+
 // Fields that say where a body ends are read by whoever is between the client and us as well. What two of
 // them could read differently (request smuggling) is refused: RFC 9112, 5.1, 6.1, 6.3. Empty: all is well.
 [[nodiscard]] std::optional<http_answer> wrong_framing(const http_request&);

@@ -42,8 +42,8 @@ double job::wall_ms() const {
 }
 
 std::string job::status() const {
+  if (!why_not_started.empty()) return why_not_started;
   if (end == ending::canceled) return "canceled before it was started";
-  if (end == ending::not_started) return why_not_started;
   if (!exit) return {};
   return exit->lost ? "lost: another program took its status" : exit->status.text();
 }

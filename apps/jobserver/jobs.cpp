@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "../shared/program_file.hpp"
+
 namespace {
 
 // Whom a job leaves behind may hold its outputs for ever.
@@ -11,6 +13,14 @@ constexpr std::uint64_t drain_ms = 1000;
 job::ending ending_of(const uvreap::child_exit& exit) {
   if (exit.lost) return job::ending::lost;
   return exit.status.signaled() ? job::ending::killed : job::ending::exited;
+}
+
+// spawn() has one error for the program, its interpreter and its directory.
+std::string why_not_started(const job_request& asked, int error) {
+  std::string why = error == not_a_program
+                        ? "neither a program for this machine nor a script that begins with #!"
+                        : spawn_failure({.argv = asked.argv, .cwd = asked.cwd}, error);
+  return "cannot start " + asked.argv[0] + ": " + why;
 }
 
 std::string without_end(std::string line) {
@@ -66,8 +76,10 @@ void jobs::start(job_request asked, std::string client, std::function<void(const
     if (error == 0) return done({outcome::kind::runs, 0, &job});
     check(store_.erase(job));
     ++counted_.not_started;
+    outcome failed{.what = outcome::kind::not_started, .error = error};
+    failed.why = why_not_started(job.asked, error);
     let_go(job);
-    done({outcome::kind::not_started, error});
+    done(failed);
     start_next();
   });
 }
@@ -135,11 +147,12 @@ void jobs::start_next() {
 
 void jobs::on_next_failed(job& job, int error) {
   if (!is_passing(error)) {
-    job.why_not_started = "cannot start " + job.asked.argv[0] + ": " + uv_strerror(error);
+    job.why_not_started = why_not_started(job.asked, error);
     finish(job, job::ending::not_started);
     return start_next();
   }
   if (job.is_terminated) return finish(job, job::ending::canceled);
+  if (std::string why = why_not(job.asked); !why.empty()) return cancel(job, why);
   has_no_room_ = true;
   check(store_.update(job));
   queue_.insert(queue_.begin() + static_cast<std::ptrdiff_t>(ahead_of(job)), &job);
@@ -236,6 +249,23 @@ jobs::termination jobs::terminate(const std::string& id) {
     finish(job, job::ending::canceled);
   }
   return termination::begun;
+}
+
+void jobs::cancel(job& job, const std::string& why) {
+  job.why_not_started = "canceled while it waited: " + why + " any more";
+  finish(job, job::ending::canceled);
+}
+
+void jobs::cancel_refused() {
+  for (job* job : std::exchange(queue_, {})) {
+    std::string why = why_not(job->asked);
+    if (why.empty()) {
+      queue_.push_back(job);
+    } else {
+      queue_bytes_ -= job->asked.memory();
+      cancel(*job, why);
+    }
+  }
 }
 
 void jobs::terminate_all() {

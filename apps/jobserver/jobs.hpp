@@ -47,6 +47,8 @@ class jobs {
   // queued, start and end, each with the job as it is then.
   std::function<void(const char* event, const job&, std::size_t position)> on_change;
   std::function<void(const std::string&)> on_trouble;  // what could not be written down, for the log
+  // Why a job that waits may not begin; empty: it may. The rules may have changed since it came.
+  std::function<std::string(const job_request&)> why_not = [](const job_request&) { return std::string(); };
 
   // Of the machine, not of the command: later it may be possible.
   [[nodiscard]] static bool is_passing(int error) {
@@ -64,6 +66,7 @@ class jobs {
     int error = 0;              // UV_E* of uvreap::spawn, of not_started
     const job* made = nullptr;  // that runs or waits
     std::size_t position = 0;   // of one that waits
+    std::string why{};          // of not_started, for people
   };
   // done is called once, perhaps before this returns; until then a job that is being started is told of as
   // running, without a pid. One that neither runs nor waits then leaves nothing behind.
@@ -85,7 +88,8 @@ class jobs {
 
   enum class termination { begun, ended_before, unknown };
   termination terminate(const std::string& id);
-  void terminate_all();  // nothing is started any more
+  void cancel_refused();  // those that wait, by why_not
+  void terminate_all();   // nothing is started any more
   void kill_all();
 
   void on_beat();  // each second: what the machine had no room for is tried again
@@ -111,6 +115,7 @@ class jobs {
   void let_go(job&);
   void start_next();
   void on_next_failed(job&, int error);
+  void cancel(job&, const std::string& why);
   void count(const job&);
   void check(bool is_stored);
 

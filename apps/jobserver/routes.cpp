@@ -172,8 +172,7 @@ void routes::start_job(const http_request& request, const http_reply& reply) {
   if (std::string wrong = asked.read(request.body); !wrong.empty()) return reply(problem(400, wrong));
   if (std::string why = allowed_.why_not(asked); !why.empty()) return reply(problem(403, why));
   if (is_draining) return reply(problem(503, "the server is ending"));
-  std::string program = asked.argv[0];
-  jobs_.start(std::move(asked), request.client, [this, reply, program](const jobs::outcome& outcome) {
+  jobs_.start(std::move(asked), request.client, [this, reply](const jobs::outcome& outcome) {
     using kind = jobs::outcome::kind;
     http_answer answer;
     switch (outcome.what) {
@@ -187,11 +186,9 @@ void routes::start_job(const http_request& request, const http_reply& reply) {
                                   " and " + std::to_string(jobs_.queued()));
         answer.fields = {{"Retry-After", "1"}};
         break;
-      case kind::not_started: {
-        auto why = "cannot start " + program + ": " + uv_strerror(outcome.error);
-        answer = problem(jobs::is_passing(outcome.error) ? 503 : 422, why);
+      case kind::not_started:
+        answer = problem(jobs::is_passing(outcome.error) ? 503 : 422, outcome.why);
         break;
-      }
       case kind::not_stored:
         answer = problem(503, "the job cannot be written down");
         break;
@@ -228,7 +225,9 @@ http_answer routes::output(const http_request& request, const target& target, co
     return answer;
   }
   answer.fields.emplace_back("Accept-Ranges", "bytes");
-  auto range = byte_range::of(request.field("Range").value_or(""), found->length);
+  // Range is for GET alone. We give no validator that an If-Range could match (RFC 9110, 14.2 and 13.1.5).
+  bool is_for_range = request.how == method::get && !request.field("If-Range");
+  auto range = byte_range::of(is_for_range ? request.field("Range").value_or("") : "", found->length);
   std::string total = found->is_over ? std::to_string(found->length) : "*";
   if (range.what == byte_range::kind::unsatisfiable) {
     answer = problem(416, "there are only " + std::to_string(found->length) + " bytes");

@@ -116,6 +116,7 @@ server::server(uv_loop_t& loop, const settings& settings, std::unique_ptr<childr
     on_change(event, job, position);
   };
   jobs_.on_trouble = [this](const std::string& what) { log_.note(what); };
+  jobs_.why_not = [this](const job_request& asked) { return lists_.allowed.why_not(asked); };
   web_.on_refusal = [this](const http_request& request, const http_answer& answer) {
     log_.refused(request, answer);
   };
@@ -193,10 +194,13 @@ void server::on_beat() {
   events_.tell("beat", text_of(beat));
 }
 
+// What was admitted by the lists as they were goes on: jobs that run, and answers. A command that was taken
+// off the list is not begun any more, though.
 void server::reload() {
   systemd_.tell("RELOADING=1");
   std::string wrong = lists_.read(settings_);
   log_.note(wrong.empty() ? "the lists are read again" : "the lists stay as they were: " + wrong);
+  if (wrong.empty()) jobs_.cancel_refused();
   systemd_.tell("READY=1");
 }
 

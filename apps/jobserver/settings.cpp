@@ -5,7 +5,11 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <cerrno>
 #include <cmath>
+#include <cstdio>
+#include <cstring>
+#include <iostream>
 
 #include "../shared/backend_option.hpp"
 #include "loopback.hpp"
@@ -103,7 +107,10 @@ std::optional<int> settings::read(int argc, char** argv) {
     if (std::isnan(grace_seconds)) throw CLI::ValidationError("--grace", "nan is no number");  // in any range
     check_together(*this);
   } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? 0 : 2;  // CLI11 has a number above 100 for each error
+    if (app.exit(error) != 0) return 2;  // CLI11 has a number above 100 for each error
+    if (std::cout.flush()) return 0;     // what --help and --version print
+    std::fprintf(stderr, "uvreap-jobserver: cannot write to stdout: %s\n", std::strerror(errno));
+    return 1;
   }
   grace = std::chrono::milliseconds(static_cast<std::int64_t>(grace_seconds * 1000));
   logs_json = log == "json";

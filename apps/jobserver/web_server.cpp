@@ -1,15 +1,16 @@
 #include "web_server.hpp"
 
-#include <arpa/inet.h>
-#include <netinet/in.h>
 #include <poll.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <cstdarg>
 #include <cstring>
 #include <utility>
 #include <vector>
+
+#include "client_socket.hpp"
 
 namespace {
 
@@ -18,10 +19,9 @@ constexpr std::size_t longest_head = 8 * 1024;  // all fields together
 constexpr std::size_t connection_memory = 32 * 1024;
 constexpr std::size_t most_bodies = std::size_t{128} << 20;  // of all requests that are on their way
 constexpr std::size_t piece = 32 * 1024;                     // of a streamed answer
-constexpr int kernel_keeps = 64 * 1024;                      // bytes sent to a client and not yet taken by it
 
 constexpr unsigned idle_seconds = 60;      // between two requests, or while a client takes nothing
-constexpr std::uint64_t head_ms = 10'000;  // until the first request's fields are there
+constexpr std::uint64_t head_ms = 10'000;  // until a request's fields are there
 constexpr std::uint64_t body_ms = 30'000;  // until its body is
 constexpr int patience = 100;              // turns in which nothing comes of what there is to do
 
@@ -43,34 +43,17 @@ http_answer too_long(std::size_t most) {
   return problem(413, "the body is longer than " + std::to_string(most) + " bytes");
 }
 
-std::string name_of(const sockaddr* address, int descriptor) {
-  char text[INET6_ADDRSTRLEN]{};
-  if (address->sa_family == AF_INET) {
-    const auto& ipv4 = *reinterpret_cast<const sockaddr_in*>(address);
-    return std::string(::inet_ntop(AF_INET, &ipv4.sin_addr, text, sizeof text)) + ":" +
-           std::to_string(ntohs(ipv4.sin_port));
-  }
-  if (address->sa_family == AF_INET6) {
-    const auto& ipv6 = *reinterpret_cast<const sockaddr_in6*>(address);
-    return "[" + std::string(::inet_ntop(AF_INET6, &ipv6.sin6_addr, text, sizeof text)) +
-           "]:" + std::to_string(ntohs(ipv6.sin6_port));
-  }
-  ucred peer{};
-  socklen_t length = sizeof peer;
-  ::getsockopt(descriptor, SOL_SOCKET, SO_PEERCRED, &peer, &length);
-  return "user " + std::to_string(peer.uid);
-}
-
 int descriptor_of(MHD_Connection* connection) {
   return MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
 }
 
 // Since 1.0 it has another parser, which refuses a NUL and puts a folded field together.
-constexpr bool says_not_what_it_drops = MHD_VERSION < 0x01000000;
+constexpr bool is_old_library = MHD_VERSION < 0x01000000;
 
-// Of the request line and the fields, with the empty line behind them.
+// Of the request line and the fields, with the empty line behind them. 0: that is not there yet.
 std::size_t head_size_of(MHD_Connection* connection) {
-  return MHD_get_connection_info(connection, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE)->header_size;
+  const auto* size = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE);
+  return size != nullptr ? size->header_size : 0;
 }
 
 // How large a head is that has just these fields. The library (0.9.75) says nothing of what it drops: a field
@@ -102,9 +85,24 @@ struct web_server::client {
   int descriptor;
   std::string name;
   bool is_by_network;
-  enum class state { new_one, idle, sends_body, is_answered } now = state::new_one;
+  enum class state { sends_head, idle, sends_body, is_answered } now = state::sends_head;
   std::uint64_t since_ms = 0;
-  int turns_unread = 0;  // in which what it sent was left in the kernel
+  std::optional<std::uint64_t> received{};  // bytes, when it had been idle for a beat
+  int turns_unread = 0;                     // in which what it sent was left in the kernel
+
+  void begin_head(std::uint64_t now_ms) {
+    if (now != state::idle) return;
+    now = state::sends_head;
+    since_ms = now_ms;
+  }
+
+  // The library says that a further request begins when its first line is there. Before that, bytes that come
+  // say so.
+  void look_for_head(std::uint64_t now_ms) {
+    std::uint64_t so_far = client_socket::received(descriptor);
+    if (so_far != received.value_or(so_far)) begin_head(now_ms);
+    received = so_far;
+  }
 };
 
 // One request and its answer. libmicrohttpd has its address from the request line on until it is over.
@@ -148,6 +146,7 @@ int web_server::start() {
     auto& server = *static_cast<web_server*>(self);
     auto made = std::make_shared<exchange>(exchange{server, connection});
     made->request.target = target;
+    server.clients_.at(connection)->begin_head(uv_now(&server.loop_));
     return (server.exchanges_[made.get()] = made).get();
   };
   auto on_completed = [](void* self, MHD_Connection*, void** context, MHD_RequestTerminationCode) {
@@ -159,14 +158,17 @@ int web_server::start() {
                           MHD_ConnectionNotificationCode code) {
     static_cast<web_server*>(self)->on_connection(connection, context, code == MHD_CONNECTION_NOTIFY_STARTED);
   };
+  auto on_log = [](void* self, const char*, va_list) { static_cast<web_server*>(self)->answer_first(); };
   // Targets are decoded by target.hpp.
   auto as_it_is = [](void*, MHD_Connection*, char* text) { return std::strlen(text); };
   using request_handler = MHD_Result (*)(void*, MHD_Connection*, const char*, const char*, const char*,
                                          const char*, std::size_t*, void**);
+  using log_handler = void (*)(void*, const char*, va_list);
   using target_handler = void* (*)(void*, const char*, MHD_Connection*);
   daemon_ = MHD_start_daemon(
-      MHD_USE_EPOLL | MHD_USE_NO_LISTEN_SOCKET | MHD_ALLOW_SUSPEND_RESUME, 0, nullptr, nullptr,
-      static_cast<request_handler>(on_request), nullptr,                                             //
+      MHD_USE_EPOLL | MHD_USE_NO_LISTEN_SOCKET | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG, 0, nullptr,
+      nullptr, static_cast<request_handler>(on_request), nullptr,                                    //
+      MHD_OPTION_EXTERNAL_LOGGER, static_cast<log_handler>(on_log), this,                            //
       MHD_OPTION_URI_LOG_CALLBACK, static_cast<target_handler>(on_target), this,                     //
       MHD_OPTION_NOTIFY_COMPLETED, static_cast<MHD_RequestCompletedCallback>(on_completed), this,    //
       MHD_OPTION_NOTIFY_CONNECTION, static_cast<MHD_NotifyConnectionCallback>(on_connection), this,  //
@@ -225,18 +227,14 @@ void web_server::set_timer() {
 
 void web_server::add(int descriptor, const sockaddr_storage& address, socklen_t length) {
   if (clients_.size() >= static_cast<std::size_t>(settings_.max_clients)) {
-    // As far as that goes without waiting for it.
-    constexpr std::string_view full =
-        "HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nContent-Length: 17\r\nConnection: "
-        "close\r\n\r\n"
-        "too many clients\n";
-    (void)::send(descriptor, full.data(), full.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
+    auto full = problem(503, "too many clients");
+    full.fields = {{"Retry-After", "1"}};
+    client_socket::say(descriptor, last_words(full));
     ::close(descriptor);
     ++counted_.refused_clients;
     return;
   }
-  // The kernel would keep up to 4 MiB for each client that does not read.
-  (void)::setsockopt(descriptor, SOL_SOCKET, SO_SNDBUF, &kernel_keeps, sizeof kernel_keeps);
+  client_socket::prepare(descriptor);
   (void)MHD_add_connection(daemon_, descriptor, reinterpret_cast<const sockaddr*>(&address), length);
 }
 
@@ -250,7 +248,7 @@ void web_server::on_connection(MHD_Connection* connection, void**, bool is_new) 
       MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS)->client_addr;
   int descriptor = descriptor_of(connection);
   auto made = std::make_unique<client>(
-      client{descriptor, name_of(address, descriptor), address->sa_family != AF_UNIX});
+      client{descriptor, client_socket::name_of(descriptor, address), address->sa_family != AF_UNIX});
   made->since_ms = uv_now(&loop_);
   clients_[connection] = std::move(made);
 }
@@ -258,17 +256,18 @@ void web_server::on_connection(MHD_Connection* connection, void**, bool is_new) 
 void web_server::on_beat() {
   for (const auto& [connection, client] : clients_) {
     using state = client::state;
+    if (client->now == state::idle) client->look_for_head(uv_now(&loop_));
     std::uint64_t time = uv_now(&loop_) - client->since_ms;
-    bool is_slow = (client->now == state::new_one && time > head_ms) ||
+    bool is_slow = (client->now == state::sends_head && time > head_ms) ||
                    (client->now == state::idle && time > idle_seconds * 1000) ||
                    (client->now == state::sends_body && time > body_ms);
     if (is_slow) ::shutdown(client->descriptor, SHUT_RDWR);  // which ends it in the loop's next turn
   }
-  // Nobody reads from a connection that is suspended, so that its end has to be asked for.
+  // Nobody reads from a connection that is suspended, so that its end has to be asked for. A client that only
+  // says no more (nc -N, some proxies) still waits for its answer: that is no POLLHUP.
   std::vector<pollfd> ends;
   std::vector<carried_stream*> streams(waiting_.begin(), waiting_.end());
-  for (carried_stream* each : streams)
-    ends.push_back({.fd = each->descriptor, .events = POLLRDHUP, .revents = 0});
+  for (carried_stream* each : streams) ends.push_back({.fd = each->descriptor, .events = 0, .revents = 0});
   if (ends.empty() || ::poll(ends.data(), ends.size(), 0) <= 0) return;
   for (std::size_t i = 0; i < ends.size(); ++i) {
     if (ends[i].revents == 0) continue;
@@ -281,7 +280,7 @@ void web_server::on_beat() {
 
 MHD_Result web_server::on_request(exchange& exchange, const char* bytes, std::size_t* size) {
   ++steps_;
-  if (!std::exchange(exchange.has_head, true)) return on_head(exchange);
+  if (!exchange.has_head) return on_head(exchange);
   if (*size == 0) return on_whole(exchange);
   std::size_t length = std::exchange(*size, 0);
   if (exchange.answer) return MHD_YES;  // it is refused: the rest is dropped
@@ -297,30 +296,38 @@ MHD_Result web_server::on_request(exchange& exchange, const char* bytes, std::si
   return MHD_YES;
 }
 
-MHD_Result web_server::on_head(exchange& exchange) {
-  http_request& request = exchange.request;
-  std::size_t understood = take_fields(exchange.connection, request);
-  client& client = *clients_.at(exchange.connection);
-  request.client = client.name;
-  request.is_by_network = client.is_by_network;
-  request.how = method_of(request.method_name);
+std::size_t web_server::read_head(exchange& exchange) {
+  const client& client = *clients_.at(exchange.connection);
+  exchange.has_head = true;
+  exchange.request.client = client.name;
+  exchange.request.is_by_network = client.is_by_network;
+  exchange.request.how = method_of(exchange.request.method_name);
+  return take_fields(exchange.connection, exchange.request);
+}
 
+std::optional<http_answer> web_server::wrong_head(const http_request& request) const {
+  if (auto wrong = wrong_framing(request)) return wrong;
   std::size_t head = 0;
   for (const auto& [name, value] : request.fields) head += name.size() + value.size();
+  if (head > longest_head) return problem(431, "the fields are longer than 8 KiB together");
+  if (request.target.size() > longest_target) return problem(414, "the target is too long");
+  std::string length = request.field("Content-Length").value_or("0");
+  if (length.size() > 18 || std::stoull(length) > settings_.max_body) return too_long(settings_.max_body);
+  return {};
+}
+
+MHD_Result web_server::on_head(exchange& exchange) {
+  http_request& request = exchange.request;
+  std::size_t understood = read_head(exchange);
   bool has_body = request.count("Transfer-Encoding") > 0 ||
                   request.field("Content-Length").value_or("0").find_first_not_of('0') != std::string::npos;
+  client& client = *clients_.at(exchange.connection);
   client.now = has_body ? client::state::sends_body : client::state::is_answered;
   client.since_ms = uv_now(&loop_);
 
-  std::optional<http_answer> refused = wrong_framing(request);
-  if (!refused && says_not_what_it_drops && understood != head_size_of(exchange.connection)) {
+  std::optional<http_answer> refused = wrong_head(request);
+  if (!refused && is_old_library && understood != head_size_of(exchange.connection)) {
     refused = problem(400, "a line of the head is folded, holds a NUL or ends without CR");
-  }
-  if (!refused && head > longest_head) refused = problem(431, "the fields are longer than 8 KiB together");
-  if (!refused && request.target.size() > longest_target) refused = problem(414, "the target is too long");
-  std::string length = request.field("Content-Length").value_or("0");
-  if (!refused && (length.size() > 18 || std::stoull(length) > settings_.max_body)) {
-    refused = too_long(settings_.max_body);
   }
   if (refused) {
     refused->fields.emplace_back("Connection", "close");  // where the next request begins is not known
@@ -341,22 +348,49 @@ MHD_Result web_server::on_head(exchange& exchange) {
   return send(exchange, *std::move(refused));
 }
 
+// The library (0.9.75) refuses some heads by itself, such as a Content-Length that is no number, and then
+// writes the fields of its answer twice. All that it calls meanwhile is its log. The exchange whose head is
+// there and was not handed to us is the one: it gets our answer, and the library's can no longer be sent.
+void web_server::answer_first() {
+  auto is_refused = [](const auto& each) {
+    return !each.second->has_head && head_size_of(each.second->connection) > 0;
+  };
+  auto found = std::find_if(exchanges_.begin(), exchanges_.end(), is_refused);
+  if (!is_old_library || found == exchanges_.end()) return;
+  exchange& exchange = *found->second;
+  exchange.request.method_name = "-";  // the library has not said it yet
+  read_head(exchange);
+  auto answer = wrong_head(exchange.request).value_or(problem(431, "the cookies take too much room"));
+  ++counted_.answers[answer.status];
+  on_refusal(exchange.request, answer);
+  int descriptor = descriptor_of(exchange.connection);
+  client_socket::say(descriptor, last_words(answer));
+  ::shutdown(descriptor, SHUT_WR);
+}
+
 MHD_Result web_server::on_whole(exchange& exchange) {
-  if (!exchange.answer && !std::exchange(exchange.is_asked, true)) {
-    clients_.at(exchange.connection)->now = client::state::is_answered;
-    ++answering_;
-    std::weak_ptr<web_server::exchange> there = exchanges_.at(&exchange);
-    routes_.answer(exchange.request, [there](http_answer answer) {
-      auto exchange = there.lock();
-      if (!exchange) return;
-      exchange->answer = std::move(answer);
-      if (std::exchange(exchange->is_suspended, false)) exchange->server.resume(exchange->connection);
-    });
-  }
+  bool is_asked_before = exchange.is_asked;
+  if (!exchange.answer && !is_asked_before) ask(exchange);
   if (exchange.answer) return send(exchange, *std::exchange(exchange.answer, {}));
+  // The library (0.9.75) would read on as soon as the connection is resumed, and a client that says no more
+  // would get no answer. It does not when it has called twice.
+  if (!is_asked_before) return MHD_YES;
   exchange.is_suspended = true;
   MHD_suspend_connection(exchange.connection);
   return MHD_YES;
+}
+
+void web_server::ask(exchange& exchange) {
+  clients_.at(exchange.connection)->now = client::state::is_answered;
+  exchange.is_asked = true;
+  ++answering_;
+  std::weak_ptr<web_server::exchange> there = exchanges_.at(&exchange);
+  routes_.answer(exchange.request, [there](http_answer answer) {
+    auto exchange = there.lock();
+    if (!exchange) return;
+    exchange->answer = std::move(answer);
+    if (std::exchange(exchange->is_suspended, false)) exchange->server.resume(exchange->connection);
+  });
 }
 
 MHD_Result web_server::send(exchange& exchange, http_answer answer) {
@@ -422,6 +456,7 @@ void web_server::on_completed(exchange& exchange) {
   if (auto found = clients_.find(exchange.connection); found != clients_.end()) {
     found->second->now = client::state::idle;
     found->second->since_ms = uv_now(&loop_);
+    found->second->received.reset();
   }
   exchanges_.erase(&exchange);
 }

@@ -59,7 +59,11 @@ class web_server {
   void on_connection(MHD_Connection*, void** context, bool is_new);
   MHD_Result on_request(exchange&, const char* bytes, std::size_t* size);
   MHD_Result on_head(exchange&);
+  std::size_t read_head(exchange&);  // take_fields
+  [[nodiscard]] std::optional<http_answer> wrong_head(const http_request&) const;
+  void answer_first();
   MHD_Result on_whole(exchange&);
+  void ask(exchange&);
   MHD_Result send(exchange&, http_answer);
   void on_completed(exchange&);
   ssize_t read(carried_stream&, char* room, std::size_t size);

@@ -7,8 +7,11 @@
 
 #include <arpa/inet.h>
 #include <doctest/doctest.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include <cstddef>
@@ -22,12 +25,17 @@ namespace test {
 
 class line_client {
  public:
-  explicit line_client(int port) {
-    REQUIRE(socket_ >= 0);
+  explicit line_client(int port) : socket_(opened(AF_INET)) {
     sockaddr_in address{};
     address.sin_family = AF_INET;
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     address.sin_port = htons(static_cast<in_port_t>(port));
+    connected = ::connect(socket_, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0;
+  }
+  explicit line_client(const std::string& path) : socket_(opened(AF_UNIX)) {
+    sockaddr_un address{};
+    address.sun_family = AF_UNIX;
+    path.copy(address.sun_path, sizeof address.sun_path - 1);
     connected = ::connect(socket_, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0;
   }
   ~line_client() { ::close(socket_); }
@@ -41,6 +49,14 @@ class line_client {
   // False: the other end is closed.
   [[nodiscard]] bool try_say(const std::string& text) const {
     return ::send(socket_, text.data(), text.size(), MSG_NOSIGNAL) == static_cast<ssize_t>(text.size());
+  }
+
+  void say_no_more() const { ::shutdown(socket_, SHUT_WR); }
+
+  // As soon as it is closed, its kernel forgets it in a second, and not in a minute (tcp(7), TCP_LINGER2).
+  void be_forgotten_soon() const {
+    int seconds = 1;
+    REQUIRE(::setsockopt(socket_, IPPROTO_TCP, TCP_LINGER2, &seconds, sizeof seconds) == 0);
   }
 
   [[nodiscard]] bool has_ended() const { return has_ended_; }
@@ -84,7 +100,13 @@ class line_client {
     return length > 0;
   }
 
-  int socket_ = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  static int opened(int family) {
+    int made = ::socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    REQUIRE(made >= 0);
+    return made;
+  }
+
+  int socket_;
   std::string read_;
   bool has_ended_ = false;
 };
