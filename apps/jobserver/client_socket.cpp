@@ -3,6 +3,8 @@
 #include <arpa/inet.h>
 #include <linux/tcp.h>
 #include <netinet/in.h>
+#include <poll.h>
+#include <sys/ioctl.h>
 
 namespace client_socket {
 namespace {
@@ -55,6 +57,12 @@ std::uint64_t received(int descriptor) {
   socklen_t length = sizeof about;
   return ::getsockopt(descriptor, IPPROTO_TCP, TCP_INFO, &about, &length) == 0 ? about.tcpi_bytes_received
                                                                                : 0;
+}
+
+bool is_at_end(int descriptor) {
+  pollfd end{.fd = descriptor, .events = POLLRDHUP, .revents = 0};
+  int unread = 0;
+  return ::poll(&end, 1, 0) == 1 && ::ioctl(descriptor, FIONREAD, &unread) == 0 && unread == 0;
 }
 
 }  // namespace client_socket

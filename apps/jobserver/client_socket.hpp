@@ -23,4 +23,7 @@ void say(int descriptor, std::string_view);
 // Bytes that came since its beginning. Always 0 for a Unix socket, whose kernel does not count.
 [[nodiscard]] std::uint64_t received(int descriptor);
 
+// It says no more, and all that it said was read.
+[[nodiscard]] bool is_at_end(int descriptor);
+
 }  // namespace client_socket

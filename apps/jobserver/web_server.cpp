@@ -261,7 +261,10 @@ void web_server::on_beat() {
     bool is_slow = (client->now == state::sends_head && time > head_ms) ||
                    (client->now == state::idle && time > idle_seconds * 1000) ||
                    (client->now == state::sends_body && time > body_ms);
-    if (is_slow) ::shutdown(client->descriptor, SHUT_RDWR);  // which ends it in the loop's next turn
+    // The end of one whose request was suspended meanwhile is not always seen by the library (0.9.75).
+    bool is_over = client->now == state::idle && client_socket::is_at_end(client->descriptor);
+    if (is_slow || is_over)
+      ::shutdown(client->descriptor, SHUT_RDWR);  // which ends it in the loop's next turn
   }
   // Nobody reads from a connection that is suspended, so that its end has to be asked for. A client that only
   // says no more (nc -N, some proxies) still waits for its answer: that is no POLLHUP.

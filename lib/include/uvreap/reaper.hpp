@@ -68,13 +68,14 @@ enum class sigchld_use {
 };
 
 struct UVREAP_API options {
-  // watched(): the children it was given. any(): every child and orphan of this process; for PID 1 and
-  // subreapers, one reaper in the process. Any other scope is UV_EINVAL. WARNING: any() takes children that
-  // other code waits for, if that code is slow. On the main thread only other code of that thread is in
-  // question, and it has unclaimed_grace; children of other living threads are not seen. On any other thread
-  // the grace is all that protects them. So run it on the main thread, and name what is not to be taken by
-  // exclude(). Cost: where unclaimed zombies are to be taken, one uv_walk over the loop's handles in 10 to 50
-  // ms at most, in one piece (some 5 ns a handle).
+  // watched(): the children it was given. any(): every child and orphan of this process, but for such that
+  // clone(2) made with another signal than SIGCHLD (they can be watched); for PID 1 and subreapers, one
+  // reaper in the process. Any other scope is UV_EINVAL. WARNING: any() takes children that other code waits
+  // for, if that code is slow. On the main thread only other code of that thread is in question, and it has
+  // unclaimed_grace; children of other living threads are not seen. On any other thread the grace is all that
+  // protects them. So run it on the main thread, and name what is not to be taken by exclude(). Cost: where
+  // unclaimed zombies are to be taken, one uv_walk over the loop's handles in 10 to 50 ms at most, in one
+  // piece (some 5 ns a handle).
   scope children = scope::watched();
   backend_kind backend = backend_kind::automatic;
   sigchld_use sigchld = sigchld_use::always;

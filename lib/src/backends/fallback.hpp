@@ -58,6 +58,8 @@ class fallback {
   peek peek_;
   int degraded_ = 0;
   bool refused_ = false;
+  // Without a best: so many on peek are gone through for one that had no pidfd when it was watched.
+  std::size_t to_be_identified_ = 0;
 };
 
 }  // namespace uvreap

@@ -112,8 +112,9 @@ int executable(const std::string& path) noexcept {
 
 bool prepared_command::is_sound(const command& what) noexcept {
   auto is_sound_variable = [](const auto& one) { return is_name(one.first) && !has_nul(one.second); };
-  return !what.argv.empty() && std::ranges::none_of(what.argv, has_nul) && !has_nul(what.program) &&
-         !has_nul(what.cwd) && std::ranges::all_of(what.env.set, is_sound_variable) &&
+  return !what.argv.empty() && what.drain.count() >= 0 && std::ranges::none_of(what.argv, has_nul) &&
+         !has_nul(what.program) && !has_nul(what.cwd) &&
+         std::ranges::all_of(what.env.set, is_sound_variable) &&
          std::ranges::all_of(what.env.unset, is_name) && child_stdio::is_sound(what);
 }
 
