@@ -89,6 +89,19 @@ TEST_CASE("in an array a wrong value loses its own job alone, and a syntax error
   CHECK(broken[1].starts_with("list:1:25: syntax error"));
 }
 
+TEST_CASE("in an array what is no object loses itself alone") {
+  for (const char* odd :
+       {"null", "7", "-1.5e3", "true", "\"a, b] \\\" c\"", "[1, [2, \"]\"], {}]", "{\"argv\":7}"}) {
+    CAPTURE(odd);
+    for (std::size_t piece : {1, 3, 1000}) {
+      auto found = read(R"([{"argv":["a"]}, )" + std::string(odd) + R"( ,{"argv":["c"]}])", piece);
+      REQUIRE(found.size() == 3);
+      CHECK(found[1].starts_with("list:1:18: "));
+      CHECK(found[2] == "c");
+    }
+  }
+}
+
 TEST_CASE("a large job costs no more in pieces than in one") {
   const std::string text(14 << 20, 'x');
   for (const std::string& list :

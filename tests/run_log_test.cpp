@@ -197,6 +197,44 @@ TEST_CASE("a log that is our own output takes its turn there, and cuts nothing o
   CHECK(resumed.errors.find("/dev/stdout is our own output, and no log to be resumed") != std::string::npos);
 }
 
+TEST_CASE("a job whose output is lost is not in the log, and so run again") {
+  test::clean_floor floor;
+  for (const char* how : {"group", "lines"}) {
+    CAPTURE(how);
+    std::string log = new_log();
+    auto list = list_of("echo text\n");
+    CHECK(run_program({"-q", "--output", how, "--joblog", log, list}, test::where::full_disk).end() == 255);
+    CHECK(contents_of(log) == header);
+    run_program again({"-q", "--resume", "--joblog", log, list});
+    CHECK(again.end() == 0);
+    CHECK(again.output == "text\n");
+  }
+  // The second waits for the first to be said, which runs on when we are killed.
+  std::string log = new_log();
+  std::string fifo = test::directory() / "first";
+  auto list = list_of("sh -c 'read x < " + fifo + "; echo 1'\necho 2\n");
+  run_program killed(by_shell("mkfifo " + fifo + "; $U -q -k -j2 --joblog " + log + " " + list +
+                              " & sleep 0.5; kill -KILL $!; wait $!; echo x > " + fifo));
+  CHECK(killed.end() == 0);
+  CHECK(contents_of(log) == header);
+}
+
+TEST_CASE("a log is a file: what somebody may have to read meanwhile is refused") {
+  test::clean_floor floor;
+  std::string fifo = test::directory() / "fifo";
+  run_program run(by_shell("mkfifo " + fifo + "; $U --joblog " + fifo +
+                           " -- echo ran ::: 1; echo status $?; " +
+                           "$U --joblog /dev/stdout -- echo ran ::: 1 | cat"));
+  CHECK(run.end() == 0);
+  CHECK(run.output == "status 255\n");
+  CHECK(run.errors.find(fifo + " is no file, and a job log must be one") != std::string::npos);
+  run_program null({"-q", "--joblog", "/dev/null", list_of("echo ran\n")});
+  CHECK(null.end() == 0);
+  auto notes = test::directory().make("notes", "my precious notes");
+  CHECK(run_program({"--resume", "--joblog", notes, list_of("true\n")}).end() == 255);
+  CHECK(contents_of(notes) == "my precious notes");
+}
+
 TEST_CASE("half a line at the end of a log, of a run that was killed, is cut off") {
   test::clean_floor floor;
   auto log =

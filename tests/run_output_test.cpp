@@ -14,6 +14,7 @@
 
 namespace {
 
+using test::by_shell;
 using test::list_of;
 using test::run_program;
 using test::where;
@@ -137,6 +138,21 @@ TEST_CASE("where nothing can be said about jobs they run nevertheless, with thei
   CHECK(gone.end() == 0);
   CHECK(gone.count("ran\n") == 200);
   CHECK(gone.output.ends_with("0\n"));
+}
+
+TEST_CASE("where only what we say would be lost, the jobs run, and so does a single command") {
+  test::clean_floor floor;
+  for (const char* where : {">&- 2>&-", ">/dev/full 2>&1", "<&- >&- 2>&-"}) {
+    CAPTURE(where);
+    auto list = list_of("true\nsh -c 'sleep 0.1; echo x > " + (test::directory() / "made") + "'\n");
+    run_program run(by_shell("rm -f " + (test::directory() / "made") + "; $U -j1 " + list + ' ' + where +
+                             "; echo status $?; cat " + (test::directory() / "made")));
+    CHECK(run.end() == 0);
+    CHECK(run.output == "status 0\nx\n");
+    run_program one(by_shell(std::string("$U -- true ") + where + "; echo status $?"));
+    CHECK(one.end() == 0);
+    CHECK(one.output == "status 0\n");
+  }
 }
 
 TEST_CASE("what jobs say on a stderr that cannot be written is lost, and that is no success") {

@@ -171,6 +171,17 @@ TEST_CASE("a single command that is out of time ends with what it began") {
     for (int tries = 0; tries < 5000 && is_there(begun); ++tries) ::usleep(1000);
     CHECK(!is_there(begun));
   }
+  // What the program had begun that became us is none of the command's.
+  run_program inherited(
+      {"-q", "--", "bash", "-c",
+       "sleep 600 > /dev/null 2>&1 & echo begun $! end; exec \"$UVREAP_DEMO\" run -q --timeout 0.3 --grace 0.1 -- "
+       "sh -c 'trap \"\" TERM; while :; do sleep 600; done'"});
+  REQUIRE(inherited.read_until(" end"));
+  pid_t earlier = first_number_after(inherited.output, "begun ");
+  CHECK(inherited.end() == 124);
+  CHECK(is_there(earlier));
+  ::kill(earlier, SIGKILL);
+
   // Who has left our group is a daemon, and none of the command's.
   run_program run(
       {"-q", "--timeout", "2", "--", "sh", "-c",

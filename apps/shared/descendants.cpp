@@ -8,6 +8,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdlib>
 #include <string>
@@ -63,7 +64,7 @@ bool has_child() {
 
 }  // namespace
 
-std::vector<descendant> descendants() {
+std::vector<descendant> descendants(const std::vector<pid_t>& without) {
   std::vector<descendant> found;
   if (!has_child()) return found;
   std::vector<pid_t> parents{::getpid()};
@@ -72,6 +73,7 @@ std::vector<descendant> descendants() {
     parents.pop_back();
     std::vector<pid_t> children;
     add_children(parent, children);
+    std::erase_if(children, [&](pid_t child) { return std::ranges::find(without, child) != without.end(); });
     for (pid_t child : children) found.push_back({child, parent});
     parents.insert(parents.end(), children.begin(), children.end());
   }

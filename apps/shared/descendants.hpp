@@ -10,6 +10,6 @@ struct descendant {
   pid_t parent;
 };
 
-[[nodiscard]] std::vector<descendant> descendants();
+[[nodiscard]] std::vector<descendant> descendants(const std::vector<pid_t>& without = {});  // and theirs
 
 void send_to(const descendant&, int signum);  // and to nobody else who has got its number

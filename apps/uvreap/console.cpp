@@ -35,18 +35,29 @@ bool is_in_background() {
 }  // namespace
 
 console::console(uv_loop_t& loop, std::function<void(int error)> failed)
-    : out_(loop, std::move(failed)),
+    : failed_(std::move(failed)),
+      out_(loop, [this](int error) { out_failed(error); }),
       err_(
           loop, [this](int error) { err_failed_ = error != UV_EBADF; },  // closed: that was asked for
           STDERR_FILENO),
       is_one_(are_the_same(STDOUT_FILENO, STDERR_FILENO)),
       has_live_line_(err_.is_terminal() && knows_escape_sequences()) {}
 
-void console::out(std::string_view text) { write_of_job(out_, text); }
+void console::out(std::string_view text) {
+  if (!std::exchange(jobs_use_out_, true) && out_error_ != 0) failed_(out_error_);
+  write_of_job(out_, text);
+}
+
+// It may be that only what we say about the jobs is lost there, which is no reason to end them.
+void console::out_failed(int error) {
+  out_error_ = error;
+  if (jobs_use_out_) failed_(error);
+}
 
 void console::err(std::string_view text) {
+  if (is_one_) return out(text);
   jobs_use_err_ = true;
-  write_of_job(to_err(), text);
+  write_of_job(err_, text);
 }
 
 void console::say(std::string_view lines) {

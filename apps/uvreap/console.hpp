@@ -34,20 +34,26 @@ class console {
   [[nodiscard]] bool has_given_up() const { return has_given_up_; }
   [[nodiscard]] bool is_busy() const { return out_.is_busy() || err_.is_busy(); }
 
+  [[nodiscard]] bool has_failed() const { return (out_error_ != 0 && jobs_use_out_) || has_lost_output(); }
+
   // Standard error cannot be written any more, and jobs had something to say there.
   [[nodiscard]] bool has_lost_output() const { return err_failed_ && jobs_use_err_; }
 
  private:
   output& to_err() { return is_one_ ? out_ : err_; }
+  void out_failed(int error);
   void write(output& to, std::string_view text);
   void write_of_job(output& to, std::string_view text);
 
+  std::function<void(int error)> failed_;
   output out_;
   output err_;
   bool is_one_;  // both are the same pipe, file or terminal: two writers would cross there
   bool has_live_line_;
   bool has_given_up_ = false;
+  int out_error_ = 0;
   bool err_failed_ = false;
+  bool jobs_use_out_ = false;
   bool jobs_use_err_ = false;
   output* mid_line_in_ = nullptr;  // a job's line goes on there
   std::string after_that_line_;    // what is to be said meanwhile

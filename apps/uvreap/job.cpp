@@ -59,10 +59,11 @@ std::vector<std::string> limit_words(const job& job) {
 std::string shell_text(const job& job) {
   std::string before;
   if (!job.cwd.empty()) before += "-C " + shell_word(job.cwd) + ' ';
+  if (!job.env.empty() && job.env.begin()->first[0] == '-') before += "-- ";  // the first of all, by order
   for (const auto& [name, value] : job.env)
     before.append(shell_word(std::string(name).append("=").append(value))).append(" ");
   if (!before.empty()) before = "env " + before;
+  if (!job.limits.empty()) before = shell_line(limit_words(job)) + ' ' + before;  // not by the PATH of env
   if (job.input) before = input_text(*job.input) + before;
-  if (!job.limits.empty()) before += shell_line(limit_words(job)) + ' ';
   return before + shell_line(job.argv);
 }

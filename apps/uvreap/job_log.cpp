@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "../shared/printed.hpp"
+#include "../shared/visible_text.hpp"
 
 namespace {
 
@@ -68,20 +69,30 @@ int exit_value_of(const job_end& end) {
 }
 
 std::string cannot_write(const std::string& path, int error) {
-  return "cannot write " + path + ": " + uv_strerror(error);
+  return "cannot write " + visible_text(path) + ": " + uv_strerror(error);
+}
+
+bool is_same(const struct stat& a, const struct stat& b) {
+  return a.st_dev == b.st_dev && a.st_ino == b.st_ino;
 }
 
 // Of standard output and standard error the one that is this file; -1: none is.
-int own_descriptor(const std::string& path) {
-  struct stat named {};
+int own_descriptor(const struct stat& named) {
   struct stat ours {};
-  if (::stat(path.c_str(), &named) != 0) return -1;
   for (int descriptor : {STDOUT_FILENO, STDERR_FILENO}) {
-    bool is_open = ::fstat(descriptor, &ours) == 0;
-    if (is_open && ours.st_dev == named.st_dev && ours.st_ino == named.st_ino && !S_ISCHR(ours.st_mode))
-      return descriptor;
+    if (::fstat(descriptor, &ours) == 0 && is_same(ours, named)) return descriptor;
   }
   return -1;
+}
+
+// Whoever reads a pipe, or a terminal, may let us wait for ever.
+bool may_wait_for_a_reader(const struct stat& named, const std::string& path) {
+  if (S_ISREG(named.st_mode)) return false;
+  if (!S_ISCHR(named.st_mode)) return true;
+  int file = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+  bool is_terminal = file >= 0 && ::isatty(file) == 1;
+  if (file >= 0) ::close(file);
+  return is_terminal;
 }
 
 }  // namespace
@@ -92,8 +103,13 @@ job_log::~job_log() {
 
 std::string job_log::open(const run_settings& settings) {
   bool resumes = settings.resume || settings.resume_failed;
+  struct stat named {};
+  bool is_there = ::stat(settings.job_log.c_str(), &named) == 0;
+  if (is_there && may_wait_for_a_reader(named, settings.job_log))
+    return visible_text(settings.job_log) + " is no file, and a job log must be one";
   // Our own output (/dev/stdout) has one place to go on at, and what is there is not cut off.
-  if (int ours = own_descriptor(settings.job_log); ours >= 0) {
+  int ours = is_there && S_ISREG(named.st_mode) ? own_descriptor(named) : -1;
+  if (ours >= 0) {
     if (resumes) return settings.job_log + " is our own output, and no log to be resumed";
     file_ = ::fcntl(ours, F_DUPFD_CLOEXEC, 3);
     int error = file_ >= 0 ? write(header) : uv_translate_sys_error(errno);
@@ -104,7 +120,8 @@ std::string job_log::open(const run_settings& settings) {
   file_ = ::open(settings.job_log.c_str(), flags, 0666);
   if (file_ < 0) return cannot_write(settings.job_log, uv_translate_sys_error(errno));
   if (resumes) {
-    if (std::string wrong = read(settings.resume_failed); !wrong.empty()) return settings.job_log + wrong;
+    if (std::string wrong = read(settings.resume_failed); !wrong.empty())
+      return visible_text(settings.job_log) + wrong;
     if (::lseek(file_, 0, SEEK_END) > 0) return {};
   }
   int error = write(header);
@@ -151,6 +168,7 @@ std::string job_log::read(bool failed_are_run) {
   }
   // A line that was being written when its run was killed.
   if (rest.empty()) return {};
+  if (whole_lines == 0 && !header.starts_with(rest)) return ":1: this is no log of jobs";
   return ::ftruncate(file_, whole_lines) == 0 ? "" : " ends with half a line";
 }
 
@@ -160,14 +178,18 @@ job_log::entry job_log::look_up(const job& job) const {
   return known->second == hash_of(command_text(job)) ? entry::done : entry::another;
 }
 
-int job_log::add(const job& job, const job_end& end) {
-  if (file_ < 0 || (end.cut_off && end.failed())) return 0;  // --resume shall run it again
+void job_log::add(const job& job, const job_end& end) {
+  if (file_ < 0 || (end.cut_off && end.failed())) return;  // --resume shall run it again
   double began = std::chrono::duration<double>(end.began.time_since_epoch()).count();
   int signum = end.error == 0 && end.exit.status.signaled() ? end.exit.status.term_signal() : 0;
-  std::string line =
-      print("%llu\t:\t%.3f\t%10.3f\t0\t%llu\t%d\t%d\t", static_cast<unsigned long long>(job.number), began,
-            std::chrono::duration<double>(end.wall).count(), static_cast<unsigned long long>(end.bytes_out),
-            exit_value_of(end), signum) +
-      command_text(job) + '\n';
-  return write(line);
+  unwritten_ += print("%llu\t:\t%.3f\t%10.3f\t0\t%llu\t%d\t%d\t", static_cast<unsigned long long>(job.number),
+                      began, std::chrono::duration<double>(end.wall).count(),
+                      static_cast<unsigned long long>(end.bytes_out), exit_value_of(end), signum) +
+                command_text(job) + '\n';
+}
+
+int job_log::write_out() {
+  int error = unwritten_.empty() ? 0 : write(unwritten_);
+  unwritten_.clear();
+  return error;
 }

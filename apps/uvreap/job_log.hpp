@@ -24,12 +24,16 @@ class job_log {
   enum class entry { none, done, another };  // another: that number had another command
   [[nodiscard]] entry look_up(const job&) const;
 
-  [[nodiscard]] int add(const job&, const job_end&);  // UV_E*: it cannot be written
+  // A line, which write_out() writes: not before what the job wrote is written, too, or --resume would take
+  // it for done.
+  void add(const job&, const job_end&);
+  [[nodiscard]] int write_out();  // UV_E*
 
  private:
   [[nodiscard]] std::string read(bool failed_are_run);
   [[nodiscard]] int write(std::string_view);  // UV_E*
 
   int file_ = -1;
+  std::string unwritten_;
   std::unordered_map<std::uint64_t, std::size_t> done_;  // by number: the hash of the command
 };

@@ -87,7 +87,6 @@ std::optional<job> job_reader::next_in_array() {
       continue;
     }
     if (needs_comma_) break_off("a ',' or ']' must follow a job");
-    if (first != '{') break_off("a job must be an object with \"argv\"");
     auto length = end_of_element();
     if (!length && text_.rest().size() > longest_job) break_off("a job of more than 16 MiB");
     if (!length && !text_.has_ended()) return {};
@@ -103,20 +102,25 @@ std::optional<job> job_reader::next_in_array() {
   return {};
 }
 
-// Where the object that begins here ends, by its braces; whether it is JSON, the parser says.
+// Where the value that begins here ends: an object or a list by its braces, a string by its quotes, all else
+// before what cannot be in it. Whether it is JSON, the parser says.
 std::optional<std::size_t> job_reader::end_of_element() {
   auto& [length, depth, in_string] = element_;
   std::string_view rest = text_.rest();
   while (length < rest.size()) {
-    char c = rest[length++];
+    char c = rest[length];
+    bool ends_scalar = depth == 0 && !in_string && length != 0 && (c == ',' || c == ']' || is_blank(c));
+    if (ends_scalar) return length;
+    ++length;
     if (in_string) {
       if (c == '\\') ++length;
       in_string = c != '"';
+      if (!in_string && depth == 0) return length;
     } else if (c == '"') {
       in_string = true;
     } else if (c == '{' || c == '[') {
       ++depth;
-    } else if ((c == '}' || c == ']') && --depth == 0) {
+    } else if ((c == '}' || c == ']') && --depth <= 0) {
       return length;
     }
   }

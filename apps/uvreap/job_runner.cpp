@@ -9,6 +9,7 @@
 
 #include "../shared/last_resort.hpp"
 #include "../shared/printed.hpp"
+#include "../shared/visible_text.hpp"
 #include "measures.hpp"
 
 namespace {
@@ -82,7 +83,7 @@ void job_runner::start() {
   }
   if (!is_one_command()) last_resort::start(static_cast<std::size_t>(settings_.at_once));
   if (int error = is_one_command() ? 0 : outputs_.open(); error != 0)
-    return fail("cannot make " + settings_.directory + ": " + uv_strerror(error));
+    return fail("cannot make " + visible_text(settings_.directory) + ": " + uv_strerror(error));
   auto hinted = [this](const std::string& what) {
     if (!settings_.quiet) console_.say("uvreap run: " + what + '\n');
   };
@@ -99,6 +100,7 @@ void job_runner::start() {
 
 void job_runner::go_on() {
   outputs_.go_on();
+  write_log();
   fill();
 }
 
@@ -176,7 +178,8 @@ bool job_runner::begin(attempt wanted) {
   }
   --active_;
   bool is_wrapped = !settings_.wrap.empty();
-  std::string why = is_wrapped ? settings_.wrap.front() + ": " + uv_strerror(error) : child.why(error);
+  std::string why =
+      is_wrapped ? visible_text(settings_.wrap.front()) + ": " + uv_strerror(error) : child.why(error);
   attempt failed = running_.remove(place);
   failed.output.reset();
   if (passes(error)) {
@@ -188,8 +191,10 @@ bool job_runner::begin(attempt wanted) {
   }
   outputs_.dismiss(failed.what, failed.number);
   job_end end{.attempt = failed.number, .error = error, .reason = why, .began = failed.time_of_begin};
-  settle(failed.what, end);
+  settle(end);
   report_.ended(failed.what, end);
+  log_.add(failed.what, end);
+  write_log();
   return true;
 }
 
@@ -267,7 +272,7 @@ void job_runner::on_complete(place place) {
     outputs_.expect(place->what, end.attempt + 1);
     waiting_.push_back({.what = place->what, .number = end.attempt + 1});
   } else {
-    settle(place->what, end);
+    settle(end);
   }
   fill_later(soon_ms);  // it is said first, if it can be
 }
@@ -278,15 +283,22 @@ void job_runner::on_said(place place) {
   if (error != 0) outcome_.is_lost(end);  // while it was said
   end.output_error = error;
   report_.ended(place->what, end);
+  if (!end.tried_again) log_.add(place->what, end);
+  write_log();
   (void)running_.remove(place);
   fill();
 }
 
-void job_runner::settle(const job& job, const job_end& end) {
+void job_runner::settle(const job_end& end) {
   is_one_command() ? outcome_.add_one(end) : outcome_.add(end);
-  if (int error = log_.add(job, end); error != 0)
-    return fail("cannot write " + settings_.job_log + ": " + uv_strerror(error));
   stop_if_due();
+}
+
+// When all that was said is written: of a job whose output is lost --resume must not say that it was done.
+void job_runner::write_log() {
+  if (console_.is_busy() || console_.has_failed()) return;
+  if (int error = log_.write_out(); error != 0)
+    fail("cannot write " + visible_text(settings_.job_log) + ": " + uv_strerror(error));
 }
 
 void job_runner::stop_if_due() {

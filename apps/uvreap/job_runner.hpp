@@ -53,7 +53,8 @@ class job_runner {
   void on_complete(place);
   void on_said(place);
   [[nodiscard]] bool is_done_before(const job&);
-  void settle(const job&, const job_end&);
+  void settle(const job_end&);
+  void write_log();
   void stop_if_due();
   void finish_if_done();
 

@@ -28,8 +28,8 @@ bool is_stopped(pid_t pid) {
   return name_end != std::string::npos && text[name_end + 2] == 'T';
 }
 
-std::vector<descendant> descendants_in_our_group() {
-  auto found = descendants();
+std::vector<descendant> descendants_in_our_group(const std::vector<pid_t>& not_below) {
+  auto found = descendants(not_below);
   std::erase_if(found, [](const descendant& one) { return ::getpgid(one.pid) != ::getpgrp(); });
   return found;
 }
@@ -44,6 +44,10 @@ running_jobs::running_jobs(uv_loop_t& loop, uvreap::reaper& reaper, plan plan)
     : loop_(loop), reaper_(reaper), plan_(std::move(plan)) {
   uv_timer_init(&loop_, &timer_);
   timer_.data = this;
+  if (!plan_.is_one_command) return;
+  for (const descendant& one : descendants()) {
+    if (one.parent == ::getpid()) before_us_.push_back(one.pid);
+  }
 }
 
 void running_jobs::close() { uv_close(reinterpret_cast<uv_handle_t*>(&timer_), nullptr); }
@@ -82,7 +86,7 @@ void running_jobs::ended(place place, const uvreap::wait_status& status) {
   place->has_ended = true;
   bool is_killed = status.signaled() && status.term_signal() == SIGKILL;
   if (place->has_timed_out && is_killed && plan_.is_one_command)
-    send_all(descendants_in_our_group(), SIGKILL);
+    send_all(descendants_in_our_group(before_us_), SIGKILL);
   forget_timeout(*place);
 }
 
@@ -119,7 +123,7 @@ void running_jobs::end(attempt& one) {
 // A single command leads no group: what it has begun in ours is looked for, as timeout(1) ends its own group.
 // Before the command gets its signal: what it began is handed on to us when it ends, and would be missed.
 void running_jobs::end_with_descendants(attempt& one) {
-  auto begun = descendants_in_our_group();
+  auto begun = descendants_in_our_group(before_us_);
   std::erase_if(begun, [&one](const descendant& found) { return found.pid == one.pid; });
   end(one);
   send_all(begun, SIGTERM);

@@ -81,4 +81,5 @@ class running_jobs {
   timeouts timeouts_;
   uv_timer_t timer_{};  // of the first of them
   std::chrono::nanoseconds rested_{0};
+  std::vector<pid_t> before_us_;  // children that the program had that became us
 };
