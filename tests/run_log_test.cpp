@@ -197,6 +197,17 @@ TEST_CASE("a log that is our own output takes its turn there, and cuts nothing o
   CHECK(resumed.errors.find("/dev/stdout is our own output, and no log to be resumed") != std::string::npos);
 }
 
+TEST_CASE("what is a word of the shell's own is a program in the log, too, as it was for the job") {
+  test::clean_floor floor;
+  std::string log = new_log();
+  CHECK(run_program({"-q", "-j1", "--joblog", log, list_of("exit 0\nif x\n/bin/true if\n")}).end() == 2);
+  auto lines = lines_of(log);
+  REQUIRE(lines.size() == 3);
+  CHECK(lines[0].ends_with("127 0 env exit 0"));
+  CHECK(lines[1].ends_with("127 0 env if x"));
+  CHECK(lines[2].ends_with("0 0 /bin/true if"));
+}
+
 TEST_CASE("a job whose output is lost is not in the log, and so run again") {
   test::clean_floor floor;
   for (const char* how : {"group", "lines"}) {

@@ -172,10 +172,10 @@ TEST_CASE("a single command that is out of time ends with what it began") {
     CHECK(!is_there(begun));
   }
   // What the program had begun that became us is none of the command's.
-  run_program inherited(
-      {"-q", "--", "bash", "-c",
-       "sleep 600 > /dev/null 2>&1 & echo begun $! end; exec \"$UVREAP_DEMO\" run -q --timeout 0.3 --grace 0.1 -- "
-       "sh -c 'trap \"\" TERM; while :; do sleep 600; done'"});
+  run_program inherited({"-q", "--", "bash", "-c",
+                         "sleep 600 > /dev/null 2>&1 & echo begun $! end; exec \"$UVREAP_DEMO\" run -q "
+                         "--timeout 0.3 --grace 0.1 -- "
+                         "sh -c 'trap \"\" TERM; while :; do sleep 600; done'"});
   REQUIRE(inherited.read_until(" end"));
   pid_t earlier = first_number_after(inherited.output, "begun ");
   CHECK(inherited.end() == 124);
@@ -299,6 +299,23 @@ TEST_CASE("Ctrl-Z stops the jobs with us, their timeouts rest, and fg goes on wi
   CHECK(run.count("T\r\n") == 1);
   CHECK(run.count("ended") == 1);
   CHECK(run.count("status 0") == 1);
+}
+
+TEST_CASE("a single command stops and goes on with us, where that was sent to us alone") {
+  test::clean_floor floor;
+  run_program run({"-q", "--", "sh", "-c", "echo begun $$ end; exec sleep 600"});
+  REQUIRE(run.read_until(" end"));
+  pid_t command = first_number_after(run.output, "begun ");
+  auto becomes = [command](char state) {
+    for (int tries = 0; tries < 5000 && test::state_of(command) != state; ++tries) ::usleep(1000);
+    return test::state_of(command) == state;
+  };
+  run.send(SIGTSTP);
+  CHECK(becomes('T'));
+  run.send(SIGCONT);
+  CHECK(becomes('S'));
+  run.send(SIGTERM);
+  CHECK(run.end() == signal_base + SIGTERM);
 }
 
 TEST_CASE("a job that asks on the terminal gets an error, and does not wait for ever") {

@@ -12,6 +12,18 @@ std::string cut(const std::string& name) {
   return std::string(first_bytes(name, longest_name - 3)) + "...";
 }
 
+// What sh would not run as a program: its reserved words, and what it does itself.
+bool is_of_the_shell(std::string_view word) {
+  constexpr std::string_view words =
+      " ! . : { } alias bg break case cd command continue do done elif else esac eval exec exit export fc fg "
+      "fi for "
+      "getopts hash if in jobs local read readonly return set shift then times trap type ulimit umask "
+      "unalias "
+      "unset until wait while ";
+  return word.find(' ') == std::string_view::npos &&
+         words.find(' ' + std::string(word) + ' ') != std::string_view::npos;
+}
+
 // printf(1) gets no NUL as it is.
 std::string input_text(const std::string& input) {
   if (input.find('\0') == std::string::npos) return "printf %s " + shell_word(input) + " | ";
@@ -62,7 +74,7 @@ std::string shell_text(const job& job) {
   if (!job.env.empty() && job.env.begin()->first[0] == '-') before += "-- ";  // the first of all, by order
   for (const auto& [name, value] : job.env)
     before.append(shell_word(std::string(name).append("=").append(value))).append(" ");
-  if (!before.empty()) before = "env " + before;
+  if (!before.empty() || is_of_the_shell(job.argv[0])) before = "env " + before;
   if (!job.limits.empty()) before = shell_line(limit_words(job)) + ' ' + before;  // not by the PATH of env
   if (job.input) before = input_text(*job.input) + before;
   return before + shell_line(job.argv);

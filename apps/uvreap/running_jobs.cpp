@@ -148,9 +148,12 @@ void running_jobs::kill_all(int signum) {
 
 void running_jobs::stop_with(const std::function<void()>& stop_ourselves) {
   nanoseconds stopped = now();
-  if (!plan_.is_one_command) kill_all(SIGSTOP);  // a job could take SIGTSTP for something else
+  // A job could take SIGTSTP for something else. A single command has it from the terminal, as we have; and
+  // where it was sent to us alone, from us.
+  bool has_it = plan_.is_one_command && !all_.empty() && is_stopped(all_.front().pid);
+  if (!has_it) kill_all(plan_.is_one_command ? SIGTSTP : SIGSTOP);
   stop_ourselves();
-  if (!plan_.is_one_command) kill_all(SIGCONT);
+  if (!has_it) kill_all(SIGCONT);
   rested_ += now() - stopped;
   watch_timeouts();
 }
