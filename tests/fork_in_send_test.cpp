@@ -9,6 +9,7 @@
 #include <thread>
 
 #include "support/apart.hpp"
+#include "support/reap_one.hpp"
 #include "support/spawns.hpp"
 
 namespace {
@@ -31,17 +32,6 @@ extern "C" ssize_t write(int file, const void* data, std::size_t size) {
 
 namespace {
 
-int reap_one(uv_loop_t& loop, uvreap::reaper& reaper) {
-  int code = -1;
-  pid_t pid = 0;
-  HOLDS(reaper.fork(
-            &pid, [] { return 5; },
-            [&](const uvreap::child_exit& exit) { code = exit.status.exit_code(); }) == 0);
-  while (code == -1) uv_run(&loop, UV_RUN_ONCE);
-  HOLDS(code == 5);
-  return 0;
-}
-
 // Its copy begins afresh.
 void check_copy(uv_loop_t& loop, uvreap::reaper& reaper) {
   while (!is_one_held) ::sched_yield();
@@ -50,7 +40,7 @@ void check_copy(uv_loop_t& loop, uvreap::reaper& reaper) {
     are_others_held = false;
     HOLDS(uv_loop_fork(&loop) == 0);
     HOLDS(reaper.after_fork() == 0);
-    return reap_one(loop, reaper);
+    return test::reap_one(loop, reaper);
   });
   CHECK_MESSAGE(end.word == 0, end.said);
   are_others_held = is_one_held = false;

@@ -19,6 +19,7 @@
 #include "support/apart.hpp"
 #include "support/bare_loop.hpp"
 #include "support/own_new.hpp"
+#include "support/reap_one.hpp"
 #include "support/sanitizers.hpp"
 #include "support/stage.hpp"
 
@@ -85,16 +86,6 @@ struct task {
   };
 };
 
-int reap_one(uv_loop_t& loop, uvreap::reaper& reaper) {
-  int code = -1;
-  pid_t pid = 0;
-  HOLDS(reaper.fork(
-            &pid, [] { return 5; }, [&](const child_exit& exit) { code = exit.status.exit_code(); }) == 0);
-  while (code == -1) uv_run(&loop, UV_RUN_ONCE);
-  HOLDS(code == 5);
-  return 0;
-}
-
 }  // namespace
 
 TEST_CASE("start() in a copy of a closed reaper returns, whatever threads were posting at the fork") {
@@ -126,7 +117,7 @@ TEST_CASE("start() in a copy of a closed reaper returns, whatever threads were p
         HOLDS(uv_loop_fork(&on.loop) == 0);
         HOLDS((is_closed ? reaper.start() : reaper.after_fork()) == 0);
         reaper.post_watch(1, [](const child_exit&) {});
-        return reap_one(on.loop, reaper);
+        return test::reap_one(on.loop, reaper);
       });
       CHECK_MESSAGE(end.word == 0, end.said);
       if (is_closed) REQUIRE(reaper.start() == 0);
@@ -202,7 +193,7 @@ TEST_CASE(
   uvreap::reaper later(on.loop, test::options_of_this_run());
   REQUIRE(later.start() == 0);
   for (int turns = 0; turns < 5; ++turns) uv_run(&on.loop, UV_RUN_NOWAIT);
-  CHECK(reap_one(on.loop, later) == 0);
+  CHECK(test::reap_one(on.loop, later) == 0);
   REQUIRE(later.close() == 0);
   uv_run(&on.loop, UV_RUN_DEFAULT);
   CHECK(end_of_keeping() == 0);

@@ -16,6 +16,7 @@
 #include "support/apart.hpp"
 #include "support/children.hpp"
 #include "support/own_new.hpp"
+#include "support/reap_one.hpp"
 #include "support/stage.hpp"
 #include "support/timing.hpp"
 
@@ -76,16 +77,6 @@ uvreap::options with_a_large_callback() {
   return options;
 }
 
-int reap_one(uv_loop_t& loop, uvreap::reaper& reaper) {
-  int code = -1;
-  pid_t pid = 0;
-  HOLDS(reaper.fork(
-            &pid, [] { return 5; }, [&](const child_exit& exit) { code = exit.status.exit_code(); }) == 0);
-  while (code == -1) uv_run(&loop, UV_RUN_ONCE);
-  HOLDS(code == 5);
-  return 0;
-}
-
 int end(uv_loop_t& loop, uvreap::reaper* reaper) {
   delete reaper;
   uv_run(&loop, UV_RUN_DEFAULT);
@@ -120,7 +111,7 @@ TEST_CASE("start() without memory answers UV_ENOMEM, with nothing half made, and
         HOLDS(count_handles(loop) == handles);
         HOLDS(reaper->start() == 0);
       }
-      if (int wrong = reap_one(loop, *reaper); wrong != 0) return wrong;
+      if (int wrong = test::reap_one(loop, *reaper); wrong != 0) return wrong;
       if (int wrong = end(loop, reaper); wrong != 0) return wrong;
       return failed ? 0 : nothing_failed;
     });
@@ -156,7 +147,7 @@ TEST_CASE("after_fork() without memory answers UV_ENOMEM, changes nothing, and c
       }
       HOLDS(token.use_count() == 1);
       HOLDS(reaper->after_fork() == UV_EINVAL);
-      if (int wrong = reap_one(loop, *reaper); wrong != 0) return wrong;
+      if (int wrong = test::reap_one(loop, *reaper); wrong != 0) return wrong;
       HOLDS(told == 0);
       if (int wrong = end(loop, reaper); wrong != 0) return wrong;
       return failed ? 0 : nothing_failed;

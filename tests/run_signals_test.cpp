@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <cstdlib>
+#include <functional>
 #include <sstream>
 #include <string>
 #include <vector>
@@ -34,6 +35,15 @@ const char* const two_that_sleep =
 bool is_there(pid_t pid) {
   char state = test::state_of(pid);
   return state != '-' && state != 'Z';
+}
+
+bool comes_to(const std::function<bool()>& what) {
+  for (int tries = 0; tries < 5000 && !what(); ++tries) ::usleep(1000);
+  return what();
+}
+
+bool ends_soon(pid_t pid) {
+  return comes_to([pid] { return !is_there(pid); });
 }
 
 pid_t first_number_after(const std::string& text, const std::string& word) {
@@ -98,8 +108,7 @@ TEST_CASE("a fault of our own leaves no job behind either") {
     pid_t job = first_of_two(run);
     run.send(signum);
     CHECK(run.end() == signal_base + signum);
-    for (int tries = 0; tries < 5000 && is_there(job); ++tries) ::usleep(1000);
-    CHECK(!is_there(job));
+    CHECK(ends_soon(job));
   }
   REQUIRE(::setrlimit(RLIMIT_CORE, &limit) == 0);
 }
@@ -168,8 +177,7 @@ TEST_CASE("a single command that is out of time ends with what it began") {
     pid_t begun = first_number_after(run.output, "begun ");
     int status = run.end();
     CHECK((status == 124 || status == signal_base + SIGKILL));
-    for (int tries = 0; tries < 5000 && is_there(begun); ++tries) ::usleep(1000);
-    CHECK(!is_there(begun));
+    CHECK(ends_soon(begun));
   }
   // What the program had begun that became us is none of the command's.
   run_program inherited({"-q", "--", "bash", "-c",
@@ -306,10 +314,7 @@ TEST_CASE("a single command stops and goes on with us, where that was sent to us
   run_program run({"-q", "--", "sh", "-c", "echo begun $$ end; exec sleep 600"});
   REQUIRE(run.read_until(" end"));
   pid_t command = first_number_after(run.output, "begun ");
-  auto becomes = [command](char state) {
-    for (int tries = 0; tries < 5000 && test::state_of(command) != state; ++tries) ::usleep(1000);
-    return test::state_of(command) == state;
-  };
+  auto becomes = [command](char state) { return comes_to([&] { return test::state_of(command) == state; }); };
   run.send(SIGTSTP);
   CHECK(becomes('T'));
   run.send(SIGCONT);

@@ -10,6 +10,7 @@ struct descendant {
   pid_t parent;
 };
 
-[[nodiscard]] std::vector<descendant> descendants(const std::vector<pid_t>& without = {});  // and theirs
+// But for those of `without`, and who descends from them.
+[[nodiscard]] std::vector<descendant> descendants(const std::vector<pid_t>& without = {});
 
 void send_to(const descendant&, int signum);  // and to nobody else who has got its number

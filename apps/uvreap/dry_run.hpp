@@ -17,7 +17,7 @@ class dry_run {
   void start();
   void fail(const std::string& what);  // an error of our own: said, and everything ends
 
-  [[nodiscard]] int exit_status() const { return has_failed_ ? 255 : 0; }
+  [[nodiscard]] int exit_status() const { return has_failed_ ? our_error : 0; }
 
  private:
   void go_on();

@@ -1,5 +1,9 @@
 #include "job.hpp"
 
+#include <algorithm>
+#include <array>
+#include <string_view>
+
 #include "../shared/visible_text.hpp"
 #include "words.hpp"
 
@@ -13,15 +17,14 @@ std::string cut(const std::string& name) {
 }
 
 // What sh would not run as a program: its reserved words, and what it does itself.
-bool is_of_the_shell(std::string_view word) {
-  constexpr std::string_view words =
-      " ! . : { } alias bg break case cd command continue do done elif else esac eval exec exit export fc fg "
-      "fi for "
-      "getopts hash if in jobs local read readonly return set shift then times trap type ulimit umask "
-      "unalias "
-      "unset until wait while ";
-  return word.find(' ') == std::string_view::npos &&
-         words.find(' ' + std::string(word) + ' ') != std::string_view::npos;
+bool is_of_the_shell(const std::string& word) {
+  constexpr std::array<std::string_view, 47> words{
+      "!",       ".",        ":",        "{",      "}",     "alias",   "bg",   "break", "case", "cd",
+      "command", "continue", "do",       "done",   "elif",  "else",    "esac", "eval",  "exec", "exit",
+      "export",  "fc",       "fg",       "fi",     "for",   "getopts", "hash", "if",    "in",   "jobs",
+      "local",   "read",     "readonly", "return", "set",   "shift",   "then", "times", "trap", "type",
+      "ulimit",  "umask",    "unalias",  "unset",  "until", "wait",    "while"};
+  return std::ranges::find(words, word) != words.end();
 }
 
 // printf(1) gets no NUL as it is.

@@ -68,10 +68,6 @@ int exit_value_of(const job_end& end) {
   return end.exit.status.exited() ? end.exit.status.exit_code() : 0;
 }
 
-std::string cannot_write(const std::string& path, int error) {
-  return "cannot write " + visible_text(path) + ": " + uv_strerror(error);
-}
-
 bool is_same(const struct stat& a, const struct stat& b) {
   return a.st_dev == b.st_dev && a.st_ino == b.st_ino;
 }
@@ -103,39 +99,23 @@ job_log::~job_log() {
 
 std::string job_log::open(const run_settings& settings) {
   bool resumes = settings.resume || settings.resume_failed;
+  path_ = visible_text(settings.job_log);
   struct stat named {};
   bool is_there = ::stat(settings.job_log.c_str(), &named) == 0;
   if (is_there && may_wait_for_a_reader(named, settings.job_log))
-    return visible_text(settings.job_log) + " is no file, and a job log must be one";
+    return path_ + " is no file, and a job log must be one";
   // Our own output (/dev/stdout) has one place to go on at, and what is there is not cut off.
   int ours = is_there && S_ISREG(named.st_mode) ? own_descriptor(named) : -1;
-  if (ours >= 0) {
-    if (resumes) return settings.job_log + " is our own output, and no log to be resumed";
-    file_ = ::fcntl(ours, F_DUPFD_CLOEXEC, 3);
-    int error = file_ >= 0 ? write(header) : uv_translate_sys_error(errno);
-    return error == 0 ? "" : cannot_write(settings.job_log, error);
-  }
-  int flags = O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC | (resumes ? 0 : O_TRUNC);
-  if (!resumes) flags = (flags & ~O_RDWR) | O_WRONLY;
-  file_ = ::open(settings.job_log.c_str(), flags, 0666);
-  if (file_ < 0) return cannot_write(settings.job_log, uv_translate_sys_error(errno));
+  if (ours >= 0 && resumes) return path_ + " is our own output, and no log to be resumed";
+  int flags = (resumes ? O_RDWR : O_WRONLY | O_TRUNC) | O_CREAT | O_APPEND | O_CLOEXEC;
+  file_ = ours >= 0 ? ::fcntl(ours, F_DUPFD_CLOEXEC, 3) : ::open(settings.job_log.c_str(), flags, 0666);
+  if (file_ < 0) return cannot_write(uv_translate_sys_error(errno));
   if (resumes) {
-    if (std::string wrong = read(settings.resume_failed); !wrong.empty())
-      return visible_text(settings.job_log) + wrong;
+    if (std::string wrong = read(settings.resume_failed); !wrong.empty()) return path_ + wrong;
     if (::lseek(file_, 0, SEEK_END) > 0) return {};
   }
-  int error = write(header);
-  return error == 0 ? "" : cannot_write(settings.job_log, error);
-}
-
-int job_log::write(std::string_view text) {
-  while (!text.empty()) {
-    ssize_t length = ::write(file_, text.data(), text.size());
-    if (length < 0 && errno == EINTR) continue;
-    if (length < 0) return uv_translate_sys_error(errno);
-    text.remove_prefix(static_cast<std::size_t>(length));
-  }
-  return 0;
+  unwritten_ = header;
+  return write_out();
 }
 
 // A piece at a time: it may have a line for each of millions of jobs.
@@ -188,8 +168,18 @@ void job_log::add(const job& job, const job_end& end) {
                 command_text(job) + '\n';
 }
 
-int job_log::write_out() {
-  int error = unwritten_.empty() ? 0 : write(unwritten_);
+std::string job_log::write_out() {
+  std::string_view text = unwritten_;
+  int error = 0;
+  while (!text.empty() && error == 0) {
+    ssize_t length = ::write(file_, text.data(), text.size());
+    if (length < 0 && errno != EINTR) error = uv_translate_sys_error(errno);
+    if (length > 0) text.remove_prefix(static_cast<std::size_t>(length));
+  }
   unwritten_.clear();
-  return error;
+  return error == 0 ? "" : cannot_write(error);
+}
+
+std::string job_log::cannot_write(int error) const {
+  return "cannot write " + path_ + ": " + uv_strerror(error);
 }

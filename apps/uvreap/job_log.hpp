@@ -4,7 +4,6 @@
 
 #include <cstdint>
 #include <string>
-#include <string_view>
 #include <unordered_map>
 
 #include "job.hpp"
@@ -27,12 +26,13 @@ class job_log {
   // A line, which write_out() writes: not before what the job wrote is written, too, or --resume would take
   // it for done.
   void add(const job&, const job_end&);
-  [[nodiscard]] int write_out();  // UV_E*
+  [[nodiscard]] std::string write_out();  // empty, or what is wrong
 
  private:
   [[nodiscard]] std::string read(bool failed_are_run);
-  [[nodiscard]] int write(std::string_view);  // UV_E*
+  [[nodiscard]] std::string cannot_write(int error) const;
 
+  std::string path_;  // for people
   int file_ = -1;
   std::string unwritten_;
   std::unordered_map<std::uint64_t, std::size_t> done_;  // by number: the hash of the command

@@ -74,19 +74,18 @@ std::optional<job> job_reader::next_in_array() {
   while (skip_blanks()) {
     char first = text_.rest()[0];
     if (array_is_over_) break_off("something follows the array");
-    if (first == ']' && is_behind_comma_) break_off("a job must follow the ','");
+    if (first == ']' && awaited_ == awaited::job) break_off("a job must follow the ','");
     if (first == ']') {
       array_is_over_ = true;
       text_.consume(1);
       continue;
     }
-    if (first == ',' && needs_comma_) {
-      needs_comma_ = false;
-      is_behind_comma_ = true;
+    if (first == ',' && awaited_ == awaited::comma_or_end) {
+      awaited_ = awaited::job;
       text_.consume(1);
       continue;
     }
-    if (needs_comma_) break_off("a ',' or ']' must follow a job");
+    if (awaited_ == awaited::comma_or_end) break_off("a ',' or ']' must follow a job");
     auto length = end_of_element();
     if (!length && text_.rest().size() > longest_job) break_off("a job of more than 16 MiB");
     if (!length && !text_.has_ended()) return {};
@@ -94,8 +93,7 @@ std::optional<job> job_reader::next_in_array() {
     text_position at = text_.at();
     text_.consume(element.size());
     element_ = {};
-    needs_comma_ = true;
-    is_behind_comma_ = false;
+    awaited_ = awaited::comma_or_end;
     return from_json(element, at);
   }
   if (text_.has_ended() && !array_is_over_) break_off("the array has no end");

@@ -35,6 +35,7 @@ class job_reader {
 
  private:
   enum class syntax { unknown, lines, array };
+  enum class awaited { job_or_end, comma_or_end, job };  // in an array
 
   [[nodiscard]] syntax syntax_of_rest();
   [[nodiscard]] std::optional<job> next_in_lines();
@@ -60,8 +61,7 @@ class job_reader {
   unread_text text_;
   syntax syntax_ = syntax::unknown;
   search element_;
-  bool needs_comma_ = false;
-  bool is_behind_comma_ = false;
+  awaited awaited_ = awaited::job_or_end;
   bool array_is_over_ = false;
   bool is_broken_ = false;
 };

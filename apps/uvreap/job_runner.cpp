@@ -1,11 +1,11 @@
 #include "job_runner.hpp"
 
 #include <signal.h>
-#include <sys/prctl.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <utility>
+#include <uvreap/process.hpp>
 
 #include "../shared/last_resort.hpp"
 #include "../shared/printed.hpp"
@@ -36,8 +36,7 @@ uvreap::options reaper_options(const run_settings& settings) {
   uvreap::options options{.backend = settings.backend, .sigchld = uvreap::sigchld_use::when_needed};
   // What jobs leave behind is ours as PID 1, and that of a single command if all of it is to end at a time.
   // Nobody else reaps it.
-  bool ends_all = settings.is_one_command() && settings.timeout.count() != 0;
-  bool is_subreaper = ends_all && ::prctl(PR_SET_CHILD_SUBREAPER, 1) == 0;
+  bool is_subreaper = settings.ends_all() && uvreap::become_subreaper() == 0;
   if (::getpid() == 1 || is_subreaper) options.children = uvreap::scope::any();
   return options;
 }
@@ -59,6 +58,7 @@ job_runner::job_runner(uv_loop_t& loop, const run_settings& settings, console& c
       running_(loop, reaper_,
                {.grace = settings.grace,
                 .is_one_command = settings.is_one_command(),
+                .ends_all = settings.ends_all(),
                 .not_ended =
                     [this](const attempt& one, int error) {
                       report_.noted(one.what, std::string("cannot be ended: ") + uv_strerror(error));
@@ -297,8 +297,7 @@ void job_runner::settle(const job_end& end) {
 // When all that was said is written: of a job whose output is lost --resume must not say that it was done.
 void job_runner::write_log() {
   if (console_.is_busy() || console_.has_failed()) return;
-  if (int error = log_.write_out(); error != 0)
-    fail("cannot write " + visible_text(settings_.job_log) + ": " + uv_strerror(error));
+  if (std::string wrong = log_.write_out(); !wrong.empty()) fail(wrong);
 }
 
 void job_runner::stop_if_due() {
@@ -419,4 +418,6 @@ void job_runner::show_progress_later(std::uint64_t in_ms) {
   uv_timer_start(&progress_, tick, in_ms, 0);
 }
 
-int job_runner::exit_status() const { return console_.has_lost_output() ? 255 : outcome_.exit_status(); }
+int job_runner::exit_status() const {
+  return console_.has_lost_output() ? our_error : outcome_.exit_status();
+}

@@ -18,8 +18,6 @@
 
 namespace {
 
-constexpr int our_error = 255;
-
 std::unique_ptr<run_report> report_for(console& console, const run_settings& settings) {
   if (settings.json) return make_json_run_report(console, settings.is_one_command());
   if (settings.is_one_command()) return make_one_command_report(console, settings);

@@ -39,7 +39,7 @@ void run_outcome::add_list_error() {
 }
 
 int run_outcome::exit_status() const {
-  if (has_own_error) return 255;
+  if (has_own_error) return our_error;
   if (status_of_one) return *status_of_one;
   if (interrupted_by != 0) return 128 + interrupted_by;  // as a shell says it
   if (is_halted_by_success) return 0;

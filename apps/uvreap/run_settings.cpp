@@ -20,8 +20,6 @@ namespace {
 
 using strings = std::vector<std::string>;
 
-constexpr int our_error = 255;
-
 CLI::Option* add_time_option(CLI::App& app, const std::string& name, std::chrono::milliseconds& time,
                              const std::string& what) {
   auto read = [&time, name](const std::string& text) {

@@ -10,6 +10,8 @@
 #include "argument_list.hpp"
 #include "halt_rule.hpp"
 
+constexpr int our_error = 255;  // as an exit status: of ours, or of the list, and not of a job
+
 enum class output_mode {
   group,  // what a job wrote, in one piece when it has ended
   lines,  // each line as it comes
@@ -25,6 +27,9 @@ struct run_settings {
 
   // One command with our own input and output, and not jobs.
   [[nodiscard]] bool is_one_command() const { return !command.empty() && arguments.empty(); }
+
+  // Such a command is to end after a time, and all that it began with it.
+  [[nodiscard]] bool ends_all() const { return is_one_command() && timeout.count() != 0; }
 
   std::vector<std::string> command;      // empty: the jobs are those of lists
   std::vector<argument_list> arguments;  // the command is run for each combination; empty: once

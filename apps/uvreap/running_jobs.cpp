@@ -44,7 +44,7 @@ running_jobs::running_jobs(uv_loop_t& loop, uvreap::reaper& reaper, plan plan)
     : loop_(loop), reaper_(reaper), plan_(std::move(plan)) {
   uv_timer_init(&loop_, &timer_);
   timer_.data = this;
-  if (!plan_.is_one_command) return;
+  if (!plan_.ends_all) return;
   for (const descendant& one : descendants()) {
     if (one.parent == ::getpid()) before_us_.push_back(one.pid);
   }
@@ -85,7 +85,7 @@ void running_jobs::end_after(place place, std::chrono::milliseconds timeout) {
 void running_jobs::ended(place place, const uvreap::wait_status& status) {
   place->has_ended = true;
   bool is_killed = status.signaled() && status.term_signal() == SIGKILL;
-  if (place->has_timed_out && is_killed && plan_.is_one_command)
+  if (place->has_timed_out && is_killed && plan_.ends_all)
     send_all(descendants_in_our_group(before_us_), SIGKILL);
   forget_timeout(*place);
 }
@@ -108,7 +108,7 @@ void running_jobs::on_timeout() {
     attempt& one = *timeouts_.begin()->second;
     forget_timeout(one);
     one.has_timed_out = true;
-    plan_.is_one_command ? end_with_descendants(one) : end(one);
+    plan_.ends_all ? end_with_descendants(one) : end(one);
   }
   watch_timeouts();
 }

@@ -44,6 +44,7 @@ class running_jobs {
     std::chrono::milliseconds grace;
     // One that shares our process group and our terminal; each of others leads a group of its own.
     bool is_one_command;
+    bool ends_all;  // such a one, and what it began, too, when its time is over
     std::function<void(const attempt&, int error)> not_ended;  // UV_E*: it could not be signalled
   };
 

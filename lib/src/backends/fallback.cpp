@@ -101,22 +101,27 @@ bool fallback::take_named(look_queue& out, std::size_t limit) noexcept {
 }
 
 void fallback::promote() noexcept {
-  bool has_best = best_ != nullptr && !refused_;
-  std::size_t wanted = has_best ? peek_.size() : std::min(peek_.size(), to_be_identified_);
-  for (std::size_t left = std::min(wanted, promoted_a_tick); left != 0; --left) {
+  if (!best_ || refused_) return identify();
+  for (std::size_t left = std::min(peek_.size(), promoted_a_tick); left != 0; --left) {
     child& one = peek_.turn();
     int pidfd_error = one.id.is_held() ? 0 : one.id.reopen();
-    if (has_best) {
-      peek_.remove(one);
-      if (pidfd_error == UV_ESRCH || arm_on_best(one, pidfd_error) != 0) peek_.add(one);
-    }
+    peek_.remove(one);
+    if (pidfd_error == UV_ESRCH || arm_on_best(one, pidfd_error) != 0) peek_.add(one);
     settle(one);
-    bool is_promoted = has_best ? one.on != slot::peek : pidfd_error == 0;
-    if (!is_promoted && pidfd_error != UV_ESRCH) {
+    if (one.on == slot::peek && pidfd_error != UV_ESRCH) return;
+  }
+}
+
+void fallback::identify() noexcept {
+  for (std::size_t left = std::min({peek_.size(), promoted_a_tick, to_be_identified_}); left != 0; --left) {
+    child& one = peek_.turn();
+    int pidfd_error = one.id.is_held() ? 0 : one.id.reopen();
+    settle(one);
+    if (pidfd_error != 0 && pidfd_error != UV_ESRCH) {
       to_be_identified_ = is_transient(pidfd_error) ? peek_.size() : 0;  // it is the last now
       return;
     }
-    if (to_be_identified_ != 0) --to_be_identified_;
+    --to_be_identified_;
   }
 }
 

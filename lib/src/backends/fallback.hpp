@@ -51,6 +51,7 @@ class fallback {
   [[nodiscard]] int make_best(backend_kind) noexcept;
   [[nodiscard]] int arm_on_best(child&, int pidfd_error) noexcept;
   void promote() noexcept;
+  void identify() noexcept;  // without a best: what found no descriptor is to be known by its birth
 
   const children& living_;
   claims& claims_;
@@ -58,8 +59,7 @@ class fallback {
   peek peek_;
   int degraded_ = 0;
   bool refused_ = false;
-  // Without a best: so many on peek are gone through for one that had no pidfd when it was watched.
-  std::size_t to_be_identified_ = 0;
+  std::size_t to_be_identified_ = 0;  // so many on peek are gone through for them
 };
 
 }  // namespace uvreap

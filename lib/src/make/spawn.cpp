@@ -8,6 +8,7 @@
 #include "uvreap/process.hpp"
 
 namespace uvreap::inline v0 {
+
 int spawn(pid_t* out, const command& what) try {
   assert(out != nullptr);
   if (!prepared_command::is_sound(what)) return UV_EINVAL;

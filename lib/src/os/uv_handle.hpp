@@ -118,9 +118,9 @@ class uv_handle {
 
   void close() noexcept {
     if (box_ == nullptr) return;
+    if (box_->is_abandoned()) return leave();
     box* gone = std::exchange(box_, nullptr);
     gone->handle.data = nullptr;
-    if (gone->is_abandoned()) return uv_unref(base(gone));  // it must not hold that loop for ever
     if (uv_is_closing(base(gone)) == 0) return uv_close(base(gone), on_closed);
     if (!is_on_its_loop(base(gone))) {
       delete gone;
@@ -129,11 +129,11 @@ class uv_handle {
     }
   }
 
-  void leave() noexcept {  // to the copied loop, where it is never called
+  // To the copied loop, where it is never called, and must not hold that loop for ever.
+  void leave() noexcept {
     if (box_ == nullptr) return;
     box* left = std::exchange(box_, nullptr);
     left->handle.data = nullptr;
-    left->barrier.reset();
     uv_unref(base(left));
   }
 
