@@ -15,7 +15,7 @@ int main(void) {
   pid_t pid = fork(); /* or vfork, posix_spawn, clone, a library's: any child of this process */
   if (pid == 0) _exit(execlp("sh", "sh", "-c", "exit 3", (char*)NULL));
   if (uvreap_watch(reaper, pid, NULL, tell, NULL) != 0) return 1; /* no options; no data for tell */
-  uv_run(uv_default_loop(), UV_RUN_DEFAULT); /* until no child is watched any more */
+  uv_run(uv_default_loop(), UV_RUN_DEFAULT);                      /* until no child is watched any more */
   uvreap_free(reaper);
   return uv_run(uv_default_loop(), UV_RUN_DEFAULT); /* the loop lets go of the reaper's handles */
 }

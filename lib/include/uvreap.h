@@ -88,8 +88,8 @@ enum {
 typedef struct uvreap_captured_s {
   const char* bytes; /* length of them, and a NUL behind; never NULL */
   size_t length;
-  bool cut_by_limit; /* there was more than the limit, or than there was memory for */
-  bool cut_by_time;  /* its end was not seen: a process held it longer than drain_ms, or reading failed */
+  bool cut_by_limit;   /* there was more than the limit, or than there was memory for */
+  bool cut_by_time;    /* its end was not seen: a process held it longer than drain_ms, or reading failed */
   int64_t reserved[2]; /* 0 */
 } uvreap_captured_t;
 
@@ -155,8 +155,8 @@ typedef struct uvreap_options_s {
   bool sole_parent; /* ANY, on the main thread: no other code there has children. What has ended is taken at
                        once. WARNING: what other code waits for is taken from it. */
   int spawn_queue;  /* uvreap_spawn_async() calls that may wait until they have started; 0: 1024 */
-  int64_t budget_time_us; /* of the thread's CPU in one turn, without the callbacks; 0: 500 */
-  int64_t poll_every_ms;  /* the longest rest of the idle poller; 0: 1000; UVREAP_NONE: no poller */
+  int64_t budget_time_us;     /* of the thread's CPU in one turn, without the callbacks; 0: 500 */
+  int64_t poll_every_ms;      /* the longest rest of the idle poller; 0: 1000; UVREAP_NONE: no poller */
   int64_t unclaimed_grace_ms; /* ANY: an unclaimed zombie is left to its owner so long; 0: 100; UVREAP_NONE */
   uvreap_exit_cb on_unclaimed; /* ANY: called for each child that was reaped and had no watch; may be NULL */
   void* on_unclaimed_data;
@@ -278,11 +278,11 @@ enum {
  * for argv. */
 typedef struct uvreap_command_s {
   size_t size;
-  char* const* argv;   /* at least the program */
-  const char* program; /* what is executed under the name argv[0]; NULL or empty: that. Without a slash it is
-                          looked for in our own PATH; with one it is relative to cwd. */
-  char* const* envp;   /* "NAME=value" each: the whole environment; NULL: ours, as it is at the call */
-  char* const* env_set;   /* "NAME=value" each: added to that, or in place of what is there */
+  char* const* argv;    /* at least the program */
+  const char* program;  /* what is executed under the name argv[0]; NULL or empty: that. Without a slash it is
+                           looked for in our own PATH; with one it is relative to cwd. */
+  char* const* envp;    /* "NAME=value" each: the whole environment; NULL: ours, as it is at the call */
+  char* const* env_set; /* "NAME=value" each: added to that, or in place of what is there */
   char* const* env_unset; /* "NAME" each: not taken from ours */
   const char* cwd;        /* NULL or empty: ours */
   uvreap_stdio_t input;
