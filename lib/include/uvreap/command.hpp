@@ -29,7 +29,6 @@
 #include <sys/types.h>
 
 #include <chrono>
-#include <cstddef>
 #include <map>
 #include <string>
 #include <vector>
