@@ -280,6 +280,38 @@ TEST_CASE("a reserved child that was stolen does not speak for the younger one, 
   }
 }
 
+TEST_CASE("a reserved child's exit goes to the watch that comes for it, whoever has its number by then") {
+  for (bool is_watched_elsewhere : {false, true}) {
+    CAPTURE(is_watched_elsewhere);
+    in_each_case([&](test::stage& stage, being what) {
+      pid_t pid = 0;
+      test::wait_for_another_birth();
+      REQUIRE(stage.reaper.fork(
+                  &pid, [] { return 3; }, uvreap::callback{}) == 0);
+      stage.run_until([&] { return stage.reaper.stats().reaped == 1; });
+      younger child(pid, what);
+      if (!child.was_made()) return;
+      uvreap::reaper other(stage.loop, test::options_that_find_thefts());
+      std::vector<child_exit> youngers;
+      auto note = [&](const child_exit& exit) { youngers.push_back(exit); };
+      REQUIRE(other.start() == 0);
+      if (is_watched_elsewhere) REQUIRE(other.watch(pid, note) == 0);
+
+      std::vector<child_exit> exits;
+      uvreap::watch_options soon{.timeout = milliseconds(1), .grace = milliseconds(0)};
+      REQUIRE(stage.reaper.watch(pid, soon, [&](const child_exit& exit) { exits.push_back(exit); }) == 0);
+      stage.run_until([&] { return !exits.empty(); });
+      stage.run_for(milliseconds(30));
+      CHECK(exits[0].status.raw() == test::exited_with(3));
+      CHECK(stage.reaper.stats().reserved == 0);
+      if (!is_watched_elsewhere) return child.check_untouched();
+      if (what != being::ended) child.let_end();
+      stage.run_until([&] { return !youngers.empty(); });
+      child.check_delivered(youngers);
+    });
+  }
+}
+
 TEST_CASE("a coroutine that waits for a stolen child gets it as stolen, and the younger one is untouched") {
   struct task {
     struct promise_type {

@@ -127,10 +127,10 @@ TEST_CASE("the library exports the C face and what the C++ headers declare, and 
 
 TEST_CASE("what the C++ face can do the C face can do") {
   std::set<std::string> names = exported();
-  for (const auto& [in_cpp, call] : in_c) {
-    if (!call.starts_with("uvreap_")) continue;
-    CHECK_MESSAGE(names.contains(in_cpp), in_cpp, " is listed here, and the library has it no more");
-    CHECK_MESSAGE(names.contains(call), call);
+  for (const auto& each : in_c) {
+    if (!each.second.starts_with("uvreap_")) continue;
+    CHECK_MESSAGE(names.contains(each.first), each.first, " is listed here, and the library has it no more");
+    CHECK_MESSAGE(names.contains(each.second), each.second);
   }
   for (const std::string& call : texts) CHECK_MESSAGE(names.contains(call), call);
 }

@@ -248,7 +248,7 @@ TEST_CASE("the set that is polled wakes for each child of the ring behind it") {
   if (uvreap::make_ring(born.living, set) != 0) return;  // no io_uring here
   REQUIRE(uvreap::make_pidfd(born.living, born.all(), set) == 0);
   for (int at = 0; at < 80; ++at) CHECK(born.arm_next(*set) == 0);
-  for (std::size_t at : {15, 16, 0, 79, 7}) {
+  for (std::size_t at : {15U, 16U, 0U, 79U, 7U}) {
     CAPTURE(at);
     CHECK(born.at(at).on == (at < 16 ? uvreap::slot::ring : uvreap::slot::pidfd));
     ::pollfd polled{.fd = set->polled(), .events = POLLIN, .revents = 0};

@@ -127,6 +127,31 @@ TEST_CASE("a pid that cannot be watched is delivered with its error, in the orde
   stage.run_until([&] { return told == 1; });  // the watch that was there is unharmed
 }
 
+TEST_CASE(
+    "a hand-over of a child that is collected and undelivered says that it is watched, not that it is lost") {
+  test::stage stage;
+  int hold = -1;
+  uvreap::command command{.argv = {"sh", "-c", "exec 3<&0; cat <&3 & exit 4"}};  // cat has the output open
+  command.input = uvreap::stdio::pipe(&hold);
+  command.output = uvreap::stdio::captured(100);
+  command.drain = std::chrono::hours(1);
+  pid_t pid = 0;
+  std::vector<child_exit> told;
+  auto tell = [&](const child_exit& exit) { told.push_back(exit); };
+  REQUIRE(stage.reaper.spawn(&pid, command, tell) == 0);
+  stage.run_until([&] { return stage.reaper.stats().reaped == 1; });
+  stage.reaper.post_watch(pid, tell);
+  stage.run_until([&] { return !told.empty(); });
+  CHECK(told[0].error == UV_EEXIST);
+  CHECK_FALSE(told[0].lost);
+  CHECK(stage.reaper.stats().lost == 0);
+  ::close(hold);
+  stage.run_until([&] { return told.size() == 2; });
+  CHECK(told[1].status.raw() == test::exited_with(4));
+  stage.run_for(milliseconds(30));
+  CHECK(told.size() == 2);
+}
+
 TEST_CASE("a hand-over from the loop's own thread, and from inside a callback, is told too") {
   test::stage stage;
   int told = 0;

@@ -72,7 +72,7 @@ TEST_CASE("a list is the same in whatever pieces it comes") {
            {"[7]", {"list:1:2: a job must be an object with \"argv\""}},
            {"[{\"argv\":[\"a\\\\\\\"}\"]}]", {"a\\\"}"}}}) {
     CAPTURE(one.text);
-    for (std::size_t piece : {1, 2, 3, 1000}) CHECK(read(one.text, piece) == one.jobs);
+    for (std::size_t piece : {1U, 2U, 3U, 1000U}) CHECK(read(one.text, piece) == one.jobs);
   }
 }
 
@@ -93,7 +93,7 @@ TEST_CASE("in an array what is no object loses itself alone") {
   for (const char* odd :
        {"null", "7", "-1.5e3", "true", "\"a, b] \\\" c\"", "[1, [2, \"]\"], {}]", "{\"argv\":7}"}) {
     CAPTURE(odd);
-    for (std::size_t piece : {1, 3, 1000}) {
+    for (std::size_t piece : {1U, 3U, 1000U}) {
       auto found = read(R"([{"argv":["a"]}, )" + std::string(odd) + R"( ,{"argv":["c"]}])", piece);
       REQUIRE(found.size() == 3);
       CHECK(found[1].starts_with("list:1:18: "));

@@ -179,6 +179,22 @@ TEST_CASE(
   }
 }
 
+TEST_CASE("close() calls done, too, where the program has closed the handles, and runs the loop on") {
+  check_ends_well([](uvreap::reaper& reaper, uv_loop_t& loop, silences&) {
+    for (bool has_run : {false, true}) {
+      int done = 0;
+      close_all(loop);
+      if (has_run) uv_run(&loop, UV_RUN_DEFAULT);
+      HOLDS(reaper.close([&] { ++done; }) == 0);
+      HOLDS(done == 0);
+      HOLDS(uv_run(&loop, UV_RUN_DEFAULT) == 0);
+      HOLDS(done == 1);
+      HOLDS(reaper.start() == 0);
+    }
+    return 0;
+  });
+}
+
 TEST_CASE("a reaper whose handles the program has closed answers every call, and is closed without harm") {
   check_ends_well([](uvreap::reaper& reaper, uv_loop_t& loop, silences& all) {
     test::gate gate;

@@ -205,7 +205,8 @@ TEST_CASE("none of the eight sources waits for the seven others to run dry") {
     int budget;
     int longest_wait;
   } const bounds[] = {{64, 6}, {1, 2 * 8 * sources + 16}};
-  for (auto [budget, longest_wait] : bounds) {
+  for (const auto& each : bounds) {
+    int budget = each.budget;
     for (int quiet = 0; quiet < sources; ++quiet) {
       for (int warm_up : {0, 1, 5, 13}) {
         CAPTURE(budget);
@@ -213,7 +214,7 @@ TEST_CASE("none of the eight sources waits for the seven others to run dry") {
         CAPTURE(warm_up);
         besieged reaper(budget, static_cast<source>(quiet));
         for (int i = 0; i < warm_up; ++i) reaper.sweep();
-        CHECK(reaper.until_served() <= longest_wait);
+        CHECK(reaper.until_served() <= each.longest_wait);
       }
     }
   }

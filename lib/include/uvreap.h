@@ -20,7 +20,8 @@
  * failed changed nothing, and its outputs are untouched. Every call answers UV_EINVAL to a NULL where one is
  * not said to be allowed, and UV_ENOMEM where there is no memory. Calls about children also answer UV_EINVAL
  * while the reaper does not run. In a copy that was forked while it ran all calls with a reaper but
- * uvreap_after_fork() and uvreap_free() answer UV_EPERM. How a child ended is no error.
+ * uvreap_after_fork(), uvreap_free(), uvreap_stats() and uvreap_post_watch() answer UV_EPERM. How a child
+ * ended is no error.
  *
  * Threads: all calls with a reaper come from the thread of its loop, and a call from another thread aborts
  * the program, with a message; but uvreap_post_watch() may come from any. Calls without a reaper may come
@@ -191,7 +192,7 @@ typedef struct uvreap_watch_options_s {
   uvreap_change_cb on_change; /* called with the watch's data for each stop and continue that the kernel still
                                  knew; may be NULL */
   int64_t timeout_ms; /* then it is ended as by uvreap_terminate(), and marked timed_out; 0: no limit */
-  int64_t grace_ms;   /* of that termination; 0: 5000; UVREAP_NONE: SIGKILL at once */
+  int64_t grace_ms;   /* of that termination; 0: 5000; UVREAP_NONE: SIGKILL in the next turn */
 } uvreap_watch_options_t;
 
 /* One call of on_exit when the child ends, or within the next turns if it ended long ago. on_exit may be
@@ -208,7 +209,8 @@ int uvreap_watch_pidfd(uvreap_t*, int pidfd, const uvreap_watch_options_t*, uvre
 
 /* uvreap_watch() without options, from any thread, while the reaper exists. A pid that cannot be watched is
  * delivered to on_exit with error set: UV_EEXIST: watched already. UV_ESRCH, with lost: no child of ours.
- * UV_EINVAL, with lost: pid <= 0. UV_ENOMEM. While the reaper does not run it is 0, and dropped. */
+ * UV_EINVAL, with lost: pid <= 0. UV_ENOMEM. While the reaper does not run, and in a forked copy, it is 0,
+ * and dropped. */
 int uvreap_post_watch(uvreap_t*, pid_t, uvreap_exit_cb on_exit, void* data);
 
 /* No callback, and the child is yours to wait for (ANY: excluded). UV_EALREADY: its status is taken already,

@@ -72,7 +72,8 @@ class UVREAP_API stdio {
 
   // For output and error_output, and a reaper only (elsewhere UV_EINVAL): the reaper reads it and
   // hands it over with the exit, the first so many bytes of it. The child is never held up: the rest is read
-  // too, and dropped.
+  // too, and dropped. (libuv opens /dev/null for the first stream of a loop, and keeps it until
+  // uv_loop_close().)
   [[nodiscard]] static stdio captured(std::size_t limit) noexcept;
   [[nodiscard]] bool is_captured() const noexcept { return what_ == kind::captured; }
   [[nodiscard]] std::size_t limit() const noexcept { return limit_; }

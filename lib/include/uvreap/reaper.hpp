@@ -51,9 +51,9 @@
 
 namespace uvreap::inline v0 {
 
-// Empty: the child is reserved. It is reaped, and delivered when a later watch() brings a callback. A
-// reserved child that no watch() ever takes is held, a record of some 300 bytes, until close(): see
-// statistics::reserved.
+// Empty: the child is reserved. It is reaped, and delivered when a later watch() brings a callback, even if
+// its number is another child's by then (which a second watch(), or watch_pidfd(), reaches). A reserved child
+// that no watch() ever takes is held, a record of some 300 bytes, until close(): see statistics::reserved.
 using callback = std::function<void(const child_exit&)>;
 
 // Of spawn_async(): 0 and the pid of a child that is there and watched, or UV_E* and 0.
@@ -154,8 +154,8 @@ class UVREAP_API reaper {
 
   // One callback when the child ends, or within the next turns if it ended long ago. The callback's captures
   // live until it has returned, or until release(), detach() or close(). UV_EINVAL: pid <= 0. UV_EEXIST:
-  // watched, here or by another reaper of this process. UV_ESRCH: no child of ours. UV_ENOMEM. A reserved or
-  // detached child is taken (back) by watch().
+  // watched, here or by another reaper of this process. UV_ESRCH: no child of ours, or its status is taken
+  // already. UV_ENOMEM. A reserved or detached child is taken (back) by watch().
   [[nodiscard]] int watch(pid_t, watch_options, callback);
   [[nodiscard]] int watch(pid_t pid, callback tell) { return watch(pid, {}, std::move(tell)); }
 
@@ -166,8 +166,8 @@ class UVREAP_API reaper {
   [[nodiscard]] int watch_pidfd(int pidfd, callback tell) { return watch_pidfd(pidfd, {}, std::move(tell)); }
 
   // No callback, and the child is yours to wait for (in any(): excluded); captured streams are closed.
-  // UV_EALREADY: its status is taken already, and the callback still comes. UV_ESRCH: not watched here.
-  // UV_EINVAL: pid <= 0, or options::sole_parent.
+  // UV_EALREADY: its status is taken already, and the callback still comes (a reserved child's with a
+  // watch()). UV_ESRCH: not watched here. UV_EINVAL: pid <= 0, or options::sole_parent.
   [[nodiscard]] int release(pid_t);
 
   // No callback, still reaped; captured streams are read on and dropped. If it is collected already, its
@@ -252,7 +252,8 @@ class UVREAP_API reaper {
   [[nodiscard]] int sigchld_arrived();
 
   // In a forked copy, after uv_loop_fork(loop): starts afresh with the same options, nothing watched, the
-  // parent's callbacks destroyed uncalled. Errors of start(), and then nothing has changed; UV_EINVAL: this
+  // parent's callbacks destroyed uncalled (but those that post_watch() had handed over and the loop had not
+  // taken: they are never touched there). Errors of start(), and then nothing has changed; UV_EINVAL: this
   // is no copy of a process where it ran. WARNING: without uv_loop_fork() the loop is still the parent's to
   // the kernel, and this takes the parent's descriptors off its epoll set. A copy that never runs the loop
   // needs nothing: its destructor leaves the parent's kernel objects alone, and the handles and descriptors

@@ -58,4 +58,11 @@ child* children::find_reserved(pid_t pid) const noexcept {
   return youngest;
 }
 
+bool children::has_watched(pid_t pid) const noexcept {
+  child* one = find(pid);
+  while (one != nullptr && (one->id.pid != pid || one->unclaimed || one->error != 0))
+    one = one->next_of_bucket;
+  return one != nullptr;
+}
+
 }  // namespace uvreap

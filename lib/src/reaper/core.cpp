@@ -297,10 +297,15 @@ std::unique_ptr<child> core::unbind(child& one) noexcept {
 int core::watch(pid_t pid, std::unique_ptr<child>& wanted, const birth& expected) noexcept {
   if (pid <= 0) return UV_EINVAL;
   if (!claims::can_be_a_child(pid)) return UV_ESRCH;
-  if (child* there = living_.find(pid)) {
-    if (is_still_there(*there)) return take_back(*there, *wanted);
-    gives_way(*there);
-  }
+  child* there = living_.find(pid);
+  bool is_there = there != nullptr && is_still_there(*there);
+  if (is_there && (there->is_reserved() || there->detached)) return take_back(*there, *wanted), 0;
+  if (there != nullptr && !is_there) gives_way(*there);
+  // An exit that waits for its callback is known to nobody else, whoever has the number now. A pidfd names a
+  // child that has not been waited for.
+  bool is_by_number = expected.what == birth::kind::unknown;
+  if (is_by_number && wanted->tell && deliver_reserved(pid, *wanted)) return 0;
+  if (is_there) return UV_EEXIST;
   living_.make_room();
   int pidfd_error = identify(*wanted, pid);
   bool is_expected = !expected.differs_from(wanted->id.born());
@@ -309,13 +314,13 @@ int core::watch(pid_t pid, std::unique_ptr<child>& wanted, const birth& expected
     return is_expected ? UV_EEXIST : UV_ESRCH;
   }
   child& one = bind(std::move(wanted), pidfd_error);
-  bool is_known = true;
+  int error = 0;
   if (look_first(one) == child_state::none) {
     wanted = unbind(one);
-    is_known = deliver_reserved(pid, *wanted);
+    if (!deliver_reserved(pid, *wanted)) error = UV_ESRCH;
   }
   settle();
-  return is_known ? 0 : UV_ESRCH;
+  return error;
 }
 
 // Armed first, looked at second: however the child ends, one of the two sees it.
@@ -337,8 +342,7 @@ void core::gives_way(child& older) noexcept {
   sweep_next_turn();
 }
 
-int core::take_back(child& there, child& wanted) noexcept {
-  if (!there.is_reserved() && !there.detached) return UV_EEXIST;
+void core::take_back(child& there, child& wanted) noexcept {
   there.take_over(wanted);
   if (there.wants_changes()) {
     changes_.add(there);
@@ -348,7 +352,6 @@ int core::take_back(child& there, child& wanted) noexcept {
   deadlines_.watched(there);
   hold(there);
   settle();
-  return 0;
 }
 
 // It had ended while it was reserved, and its callback comes now.
@@ -360,6 +363,7 @@ bool core::deliver_reserved(pid_t pid, child& wanted) noexcept {
   hold(*there);
   if (there->is_deliverable()) ready_.push_back(*there);
   sweep_next_turn();
+  settle();
   return true;
 }
 

@@ -88,7 +88,7 @@ class core : public std::enable_shared_from_this<core> {
   }
   [[nodiscard]] bool is_still_there(const child&) const noexcept;
   void gives_way(child& older) noexcept;
-  [[nodiscard]] int take_back(child& there, child& wanted) noexcept;
+  void take_back(child& there, child& wanted) noexcept;
   [[nodiscard]] bool deliver_reserved(pid_t, child& wanted) noexcept;
   [[nodiscard]] child& bind(std::unique_ptr<child>, int pidfd_error) noexcept;
   [[nodiscard]] std::unique_ptr<child> unbind(child&) noexcept;

@@ -83,6 +83,7 @@ class reaper::impl {
 
 int reaper::impl::start() try {
   if (is_copy()) return UV_EPERM;
+  assert(core_ == nullptr || core_->thread().is_here());
   if (core_ != nullptr) return UV_EALREADY;
   if (int error = check(options_); error != 0) return error;
   claims* all = claims::of_this_process();
@@ -111,12 +112,11 @@ int reaper::impl::close(std::function<void()> done) try {
   assert(core_ == nullptr || core_->thread().is_here());
   if (done) {
     auto barrier = leaving_.lock();
-    uv_handle<uv_timer_t> carrier;  // where nothing is closing that could carry done, this is, at once
-    if (barrier == nullptr) {
-      leaving_ = barrier = std::make_shared<close_barrier>();
-      auto init = [this](uv_timer_t* handle) { return uv_timer_init(&loop_, handle); };
-      if (int error = carrier.open(init, nullptr, barrier); error != 0) return error;
-    }
+    if (barrier == nullptr) leaving_ = barrier = std::make_shared<close_barrier>();
+    // Closed at once, and carries done where there are no others, or where the program has closed them.
+    uv_handle<uv_timer_t> carrier;
+    auto init = [this](uv_timer_t* handle) { return uv_timer_init(&loop_, handle); };
+    if (int error = carrier.open(init, nullptr, barrier); error != 0) return error;
     barrier->done.push_back(std::move(done));
   }
   if (auto ending = std::exchange(core_, nullptr)) ending->close();

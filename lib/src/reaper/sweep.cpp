@@ -322,6 +322,7 @@ void core::take_posted() noexcept {
   pid_t pid = one->pid();
   int error = watch(pid, one);
   if (error == 0 || one->is_reserved()) return;
+  if (error == UV_ESRCH && collected_.has_watched(pid)) error = UV_EEXIST;  // nobody took it from us
   one->id = identity(pid);
   one->error = error;
   one->lost = error != UV_EEXIST && error != UV_ENOMEM;
