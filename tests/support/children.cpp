@@ -44,15 +44,22 @@ void gate::open(int children) const {
 }
 
 pid_t make_child(const std::function<int()>& body) {
+  sigset_t all;
+  sigset_t before;
+  ::sigfillset(&all);
+  ::pthread_sigmask(SIG_SETMASK, &all, &before);
   pid_t pid = ::fork();
-  must(pid >= 0, "fork");
   if (pid == 0) {
-    // doctest's handlers, which would report the child's end as a crash of the test, and ours.
+    // doctest's handlers, which would report the child's end as a crash of the test, and ours. A signal that
+    // is here before they are gone waits.
     for (int signum : {SIGCHLD, SIGALRM, SIGHUP, SIGTERM, SIGINT, SIGABRT, SIGSEGV, SIGFPE, SIGILL}) {
       ::signal(signum, SIG_DFL);
     }
+    ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
     ::_exit(body());
   }
+  ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  must(pid >= 0, "fork");
   return pid;
 }
 
