@@ -32,6 +32,7 @@ class children {
   [[nodiscard]] child* find(pid_t, std::uint64_t serial = 0) const noexcept;
   // The youngest: the caller knows of no other by that number.
   [[nodiscard]] child* find_reserved(pid_t) const noexcept;
+  // One that is no error of a hand-over, and nobody's orphan: a watch() was for it.
   [[nodiscard]] bool has_watched(pid_t) const noexcept;
   [[nodiscard]] std::size_t size() const noexcept { return size_; }
 

@@ -26,7 +26,8 @@
 namespace uvreap {
 
 // What the handles of one start() share. When libuv has let go of the last of them, the calls are made, from
-// its close callback; they are not made where the program has closed the handles itself.
+// its close callback. One that the program has closed itself makes none; the handle that close(done) adds for
+// them is there for that.
 struct close_barrier {
   std::vector<std::function<void()>> done;
   bool is_abandoned = false;  // in a forked copy: to close a handle is to leave it to the copied loop

@@ -298,14 +298,22 @@ int core::watch(pid_t pid, std::unique_ptr<child>& wanted, const birth& expected
   if (pid <= 0) return UV_EINVAL;
   if (!claims::can_be_a_child(pid)) return UV_ESRCH;
   child* there = living_.find(pid);
-  bool is_there = there != nullptr && is_still_there(*there);
-  if (is_there && (there->is_reserved() || there->detached)) return take_back(*there, *wanted), 0;
-  if (there != nullptr && !is_there) gives_way(*there);
+  if (there != nullptr && !is_still_there(*there)) {
+    gives_way(*there);
+    there = nullptr;
+  }
+  if (there != nullptr && (there->is_reserved() || there->detached)) {
+    take_back(*there, *wanted);
+    return 0;
+  }
   // An exit that waits for its callback is known to nobody else, whoever has the number now. A pidfd names a
   // child that has not been waited for.
   bool is_by_number = expected.what == birth::kind::unknown;
-  if (is_by_number && wanted->tell && deliver_reserved(pid, *wanted)) return 0;
-  if (is_there) return UV_EEXIST;
+  if (is_by_number && wanted->tell && deliver_reserved(pid, *wanted)) {
+    settle();
+    return 0;
+  }
+  if (there != nullptr) return UV_EEXIST;
   living_.make_room();
   int pidfd_error = identify(*wanted, pid);
   bool is_expected = !expected.differs_from(wanted->id.born());
@@ -314,13 +322,13 @@ int core::watch(pid_t pid, std::unique_ptr<child>& wanted, const birth& expected
     return is_expected ? UV_EEXIST : UV_ESRCH;
   }
   child& one = bind(std::move(wanted), pidfd_error);
-  int error = 0;
+  bool is_known = true;
   if (look_first(one) == child_state::none) {
     wanted = unbind(one);
-    if (!deliver_reserved(pid, *wanted)) error = UV_ESRCH;
+    is_known = deliver_reserved(pid, *wanted);
   }
   settle();
-  return error;
+  return is_known ? 0 : UV_ESRCH;
 }
 
 // Armed first, looked at second: however the child ends, one of the two sees it.
@@ -363,7 +371,6 @@ bool core::deliver_reserved(pid_t pid, child& wanted) noexcept {
   hold(*there);
   if (there->is_deliverable()) ready_.push_back(*there);
   sweep_next_turn();
-  settle();
   return true;
 }
 
